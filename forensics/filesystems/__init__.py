@@ -1,0 +1,1 @@
+"""One filesystem reader a file, behind the protocol in base.py."""

@@ -1,0 +1,253 @@
+"""Every output table: its columns with type, meaning and unit, and the order of its rows.
+
+This is the only list of columns. The meaning and the unit stand in each field's metadata, which Parquet keeps, so a table
+explains itself to whoever opens it. Artifact tables are made by their functions (forensics/artifacts/); all start with
+ARTIFACT_FIELDS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from forensics.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TIME = pa.timestamp("ns", tz="UTC")
+TEXT = pa.string()
+TEXTS = pa.list_(pa.string())
+TEXT_MAP = pa.map_(pa.string(), pa.string())
+ARTIFACT_PREFIX = "artifact_"
+
+
+def column(name: str, type_: pa.DataType, meaning: str, *, unit: str = "", required: bool = False) -> pa.Field:
+    """A column with its meaning and unit in the metadata; `required` means that it is never null."""
+    return pa.field(name, type_, nullable=not required, metadata={"meaning": meaning, "unit": unit})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One output table: its name, what a row is, its columns, and the columns that order its rows."""
+
+    name: str
+    row: str
+    fields: tuple[pa.Field, ...]
+    order: tuple[str, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, with the meaning of a row in its metadata."""
+        return pa.schema(self.fields, metadata={"table": self.name, "row": self.row})
+
+
+_EXHIBIT = column("exhibit", TEXT, "number of the exhibit, as the examiner gave it", required=True)
+_VOLUME = column("volume", TEXT, "identifier of the volume in the table volumes; empty for the image as a whole", required=True)
+_ADDRESS = column("metadata_address", pa.int64(), "inode (ext, HFS+ catalogue number) or MFT entry, as TSK numbers it")
+_STREAM = column("stream", TEXT, "name of the stream; empty for the default data", required=True)
+_PATH = column("path", TEXT, "path inside the volume, '/' between names; what is not UTF-8 and control characters as \\xNN or \\uNNNN")
+_ITEM = (_EXHIBIT, _VOLUME, _ADDRESS, _STREAM, _PATH)
+
+SOURCES = Table(
+    name="sources",
+    row="one exhibit's image: its files, its size, its digests as stated and as computed",
+    order=("exhibit",),
+    fields=(
+        _EXHIBIT,
+        column("container", TEXT, "format of the image: raw, split raw, ewf, qcow2, …", required=True),
+        column("segments", TEXTS, "names of the image's files, in order", required=True),
+        column("segment_sizes", pa.list_(pa.int64()), "size of each file of the image", unit="bytes", required=True),
+        column("media_size", pa.int64(), "size of the media that the image holds", unit="bytes", required=True),
+        column("sector_size", pa.int64(), "size of a sector as the image states it, else 512", unit="bytes", required=True),
+        column("md5", TEXT, "MD5 of the media, computed before the run"),
+        column("sha1", TEXT, "SHA-1 of the media, computed before the run"),
+        column("sha256", TEXT, "SHA-256 of the media, computed before the run"),
+        column("stated_md5", TEXT, "MD5 that the image stores"),
+        column("stated_sha1", TEXT, "SHA-1 that the image stores"),
+        column("expected_hash", TEXT, "digest that the examiner expected, as typed"),
+        column("digest_match", TEXT, "match, mismatch, or not stated: computed digests against stated and expected ones", required=True),
+        column("mismatch_accepted", TEXT, "the examiner's reason for going on in spite of a mismatch; null where there was none"),
+        column("damaged_chunks", pa.int64(), "chunks of the container whose checksum fails", required=True),
+        column("header_values", TEXT_MAP, "what the image's header claims: acquisition date, examiner, tool, notes", required=True),
+        column("unchanged_check", TEXT, "how the source was checked after the run: digests, or size and times", required=True),
+        column("unchanged", pa.bool_(), "whether that check found the source unchanged", required=True),
+    ),
+)
+
+VOLUMES = Table(
+    name="volumes",
+    row="one byte range of the image: a volume, or a gap outside every volume; together they tile the image",
+    order=("exhibit", "start_byte", "volume"),
+    fields=(
+        _EXHIBIT,
+        column("volume", TEXT, "identifier: v01, v02, … for volumes, g01, g02, … for gaps, in byte order", required=True),
+        column("kind", TEXT, "volume or gap", required=True),
+        column("scheme", TEXT, "none, dos, gpt or apm: the partition table that names it", required=True),
+        column("slot", TEXT, "number of the partition in its table, as mmls writes it; empty for a gap", required=True),
+        column("start_byte", pa.int64(), "first byte, counted from the start of the media", unit="bytes", required=True),
+        column("size_bytes", pa.int64(), "length", unit="bytes", required=True),
+        column("type", TEXT, "partition type or label as the table states it", required=True),
+        column("filesystem", TEXT, "filesystem found: ntfs, fat12, fat16, fat32, exfat, ext2, ext3, ext4, hfs+, iso9660, …; null where none was"),
+        column("filesystem_label", TEXT, "label of the filesystem"),
+        column("block_size", pa.int64(), "cluster or block size of the filesystem", unit="bytes"),
+        column("encrypted", pa.bool_(), "whether the volume is encrypted and was not unlocked", required=True),
+        column("reader", TEXT, "engine that read the filesystem: tsk, dissect, or none", required=True),
+        column("status", TEXT, "read, or not read", required=True),
+        column("reason", TEXT, "why it was not read; empty where it was", required=True),
+    ),
+)
+
+ENTRIES = Table(
+    name="entries",
+    row="one stream of one filesystem entry: default data, NTFS named stream; allocated, deleted and orphan; directories and links too",
+    order=("exhibit", "volume", "metadata_address", "path", "stream", "attribute_type", "attribute_id"),
+    fields=(
+        *_ITEM,
+        column("path_bytes", pa.binary(), "path as the filesystem stores it; only where it differs from path"),
+        column("attribute_type", pa.int32(), "TSK's attribute type of the stream, for `icat`: 128 is NTFS $DATA"),
+        column("attribute_id", pa.int32(), "TSK's attribute identifier of the stream, for `icat`"),
+        column("kind", TEXT, "file, directory, link, fifo, socket, character device, block device, virtual or unknown", required=True),
+        column("link_target", TEXT, "where a symbolic link points"),
+        column("name_allocated", pa.bool_(), "whether the name is allocated; null for an orphan, which has no name of its own"),
+        column("metadata_allocated", pa.bool_(), "whether the metadata (inode, MFT entry) is allocated; null where the name has none"),
+        column("recovery", TEXT, "allocated, deleted metadata, deleted name (its metadata now belongs to another file), or orphan", required=True),
+        column("size", pa.int64(), "size of the stream as the filesystem states it", unit="bytes"),
+        column("bytes_read", pa.int64(), "how much of it was read", unit="bytes"),
+        column("md5", TEXT, "MD5 of the whole stream; null where it was not read whole"),
+        column("sha1", TEXT, "SHA-1 of the whole stream; null where it was not read whole"),
+        column("sha256", TEXT, "SHA-256 of the whole stream; null where it was not read whole"),
+        column("mime_type", TEXT, "MIME type by content (libmagic)"),
+        column("description", TEXT, "description by content (libmagic)"),
+        column("extension_mismatch", pa.bool_(), "whether the name's extension contradicts the content; null where neither says enough"),
+        column("entropy", pa.float64(), "Shannon entropy of the bytes read", unit="bits per byte, 0 to 8"),
+        column("scan", TEXT, "YARA scan: complete, partial, skipped or failed; null for what has no content"),
+        column("hits", pa.int32(), "YARA rules that match the stream; null unless the scan is complete or partial"),
+        column("created", TIME, "creation time; NTFS: $STANDARD_INFORMATION"),
+        column("modified", TIME, "time of the last change of the content; NTFS: $STANDARD_INFORMATION"),
+        column("accessed", TIME, "time of the last access; NTFS: $STANDARD_INFORMATION"),
+        column("metadata_changed", TIME, "time of the last change of the metadata; NTFS: $STANDARD_INFORMATION"),
+        column("name_created", TIME, "NTFS $FILE_NAME: creation time"),
+        column("name_modified", TIME, "NTFS $FILE_NAME: modification time"),
+        column("name_accessed", TIME, "NTFS $FILE_NAME: access time"),
+        column("name_metadata_changed", TIME, "NTFS $FILE_NAME: MFT change time"),
+        column("deleted", TIME, "deletion time (ext)"),
+        column("tz_basis", TEXT, "UTC where the filesystem stores UTC; local, unknown zone where it stores wall-clock time (FAT, some exFAT and ISO 9660)"),
+        column("owner", pa.int64(), "user number of the owner"),
+        column("group", pa.int64(), "group number"),
+        column("mode", pa.int32(), "permission bits", unit="octal when shown"),
+        column("links", pa.int32(), "link count"),
+        column("sequence", pa.int64(), "NTFS sequence number of the MFT entry"),
+    ),
+)
+
+HITS = Table(
+    name="hits",
+    row="one instance of one string of one YARA rule in one stream; one row without a string where the rule names none",
+    order=("exhibit", "volume", "metadata_address", "path", "stream", "namespace", "rule", "offset", "string"),
+    fields=(
+        *_ITEM,
+        column("sha256", TEXT, "SHA-256 of the stream"),
+        column("rule", TEXT, "rule that matches", required=True),
+        column("namespace", TEXT, "rule file, as a path inside its rule folder", required=True),
+        column("tags", TEXTS, "tags of the rule", required=True),
+        column("meta", TEXT_MAP, "meta values of the rule, as text", required=True),
+        column("string", TEXT, "identifier of the string inside the rule"),
+        column("offset", pa.int64(), "where the instance starts in the stream", unit="bytes"),
+        column("length", pa.int64(), "length of the instance", unit="bytes"),
+        column("matched", pa.binary(), "the bytes that matched, the first 128 at the most"),
+        column("instances", pa.int64(), "instances of this string in this stream, also those beyond the first 64 that have no row"),
+    ),
+)
+
+PROBLEMS = Table(
+    name="problems",
+    row="one recorded failure on one item",
+    order=("exhibit", "stage", "volume", "metadata_address", "path", "stream", "code", "start_byte", "what", "why"),
+    fields=(
+        _EXHIBIT,
+        column("stage", TEXT, "where it arose: image, volumes, filesystem, content, yara, artifacts, report", required=True),
+        column("code", TEXT, "short stable word for the kind", required=True),
+        column("what", TEXT, "what could not be done", required=True),
+        column("why", TEXT, "the cause, as the library or the format states it", required=True),
+        column("advice", TEXT, "what to do next; empty where nothing can be done", required=True),
+        *_ITEM[1:],
+        column("start_byte", pa.int64(), "first byte concerned, in the image, volume or stream named", unit="bytes"),
+        column("size_bytes", pa.int64(), "how many bytes are concerned", unit="bytes"),
+    ),
+)
+
+COVERAGE = Table(
+    name="coverage",
+    row="one byte range of the image and what became of it; the sizes add up to the size of the image",
+    order=("exhibit", "start_byte"),
+    fields=(
+        _EXHIBIT,
+        _VOLUME,
+        column("start_byte", pa.int64(), "first byte, counted from the start of the media", unit="bytes", required=True),
+        column("size_bytes", pa.int64(), "length", unit="bytes", required=True),
+        column("state", TEXT, "processed, skipped or failed", required=True),
+        column("reason", TEXT, "why it was skipped or failed; empty where it was processed", required=True),
+        column("streams", pa.int64(), "streams listed in it", required=True),
+        column("streams_read", pa.int64(), "streams read whole", required=True),
+        column("streams_failed", pa.int64(), "streams that could not be read whole", required=True),
+    ),
+)
+
+TIMELINE = Table(
+    name="timeline",
+    row="one time of one row of another table, so that all that happened can be read in order",
+    order=("time", "table", "event", "volume", "metadata_address", "path", "stream", "description"),
+    fields=(
+        _EXHIBIT,
+        column("time", TIME, "when", required=True),
+        column("tz_basis", TEXT, "UTC, or local, unknown zone", required=True),
+        column("table", TEXT, "table that the row came from", required=True),
+        column("event", TEXT, "column that gave the time, e.g. modified", required=True),
+        *_ITEM[1:],
+        column("description", TEXT, "the row in a few words", required=True),
+    ),
+)
+
+ARTIFACT_FIELDS: tuple[pa.Field, ...] = (
+    _EXHIBIT,
+    column("record_type", TEXT, "name of dissect's record descriptor", required=True),
+    column("source_path", TEXT, "file of the evidence that the row was read from, where dissect says it"),
+)
+
+TABLES: tuple[Table, ...] = (SOURCES, VOLUMES, ENTRIES, HITS, PROBLEMS, COVERAGE, TIMELINE)
+
+
+def table(name: str) -> Table:
+    """The table of that name.
+
+    Raises:
+        SchemaError: there is none; the message lists those there are.
+    """
+    for one in TABLES:
+        if one.name == name:
+            return one
+    message = f"no table {name!r}; there are: {', '.join(t.name for t in TABLES)}, and {ARTIFACT_PREFIX}… made by artifact functions"
+    raise SchemaError(message)
+
+
+def check_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Passes when each row has exactly the schema's keys and no null where none may be.
+
+    `pa.Table.from_pylist` drops unknown keys and fills missing ones without a word; this does not.
+
+    Raises:
+        SchemaError: the first row that does not fit, and how.
+    """
+    names = set(schema.names)
+    required = [f.name for f in schema if not f.nullable]
+    for row in rows:
+        if row.keys() != names:
+            message = f"a row has keys {sorted(row.keys() ^ names)} too many or too few"
+            raise SchemaError(message)
+        for name in required:
+            if row[name] is None:
+                message = f"a row has null in {name!r}, where none may be"
+                raise SchemaError(message)

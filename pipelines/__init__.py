@@ -1,0 +1,1 @@
+"""Runs the floors below over an exhibit, in parallel, and writes what came out: tables, log, report."""

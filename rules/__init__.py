@@ -1,0 +1,1 @@
+"""YARA rules that Evidex ships, read by path: one folder a subject, origin and licence in each file's meta."""
