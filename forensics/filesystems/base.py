@@ -1,0 +1,137 @@
+"""What a filesystem reader gives: entries, each with its streams, and the bytes of a stream by its address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from forensics.errors import Problem
+    from forensics.timestamps import OutOfRange
+
+
+
+class Kind(StrEnum):
+    """What an entry is."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    FIFO = "fifo"
+    SOCKET = "socket"
+    CHARACTER_DEVICE = "character device"
+    BLOCK_DEVICE = "block device"
+    VIRTUAL = "virtual"
+    UNKNOWN = "unknown"
+
+
+class Recovery(StrEnum):
+    """How an entry came to light."""
+
+    ALLOCATED = "allocated"
+    DELETED = "deleted metadata"
+    DELETED_NAME = "deleted name"
+    ORPHAN = "orphan"
+
+
+class Content(StrEnum):
+    """Whether a stream has content to read."""
+
+    READ = "read"
+    NONE = "none"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StreamAddress:
+    """Where a stream stands in a volume: metadata address (inode, MFT entry) and TSK's attribute type and identifier."""
+
+    metadata_address: int
+    attribute_type: int
+    attribute_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Times of an entry, each in nanoseconds since 1970 UTC, or why there is none."""
+
+    created: int | OutOfRange | None = None
+    modified: int | OutOfRange | None = None
+    accessed: int | OutOfRange | None = None
+    metadata_changed: int | OutOfRange | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One stream of one filesystem entry, as listed; nothing of its content has been read.
+
+    Attributes:
+        path: path inside the volume as the filesystem stores it, "/" between names, no leading "/".
+        stream: name of the stream; empty for the default data.
+        address: where the stream stands; None for a name that leads to no metadata.
+        size: size in bytes as the filesystem states it; None where it states none.
+        times: NTFS: $STANDARD_INFORMATION.
+        name_times: NTFS $FILE_NAME; None elsewhere.
+    """
+
+    path: bytes
+    stream: str
+    address: StreamAddress | None
+    metadata_address: int | None
+    kind: Kind
+    link_target: str | None
+    name_allocated: bool | None
+    metadata_allocated: bool | None
+    recovery: Recovery
+    content: Content
+    size: int | None
+    times: Times
+    name_times: Times | None
+    owner: int | None
+    group: int | None
+    mode: int | None
+    links: int | None
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingLimits:
+    """Bounds on what damaged metadata may claim.
+
+    Attributes:
+        orphans: how many orphan entries are listed.
+        orphan_bytes: how many bytes of orphan contents are read.
+    """
+
+    orphans: int
+    orphan_bytes: int
+
+
+class Stream(Protocol):
+    """The bytes of one stream."""
+
+    size: int
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes `stream[offset : offset + length]`, fewer only at its end.
+
+        Raises:
+            StreamReadError: they cannot be read.
+        """
+
+
+class FilesystemReader(Protocol):
+    """Lists one filesystem and reads its streams."""
+
+    def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
+        """Every entry's every stream, each once; a Problem for each that could not be listed whole."""
+
+    def open_stream(self, address: StreamAddress) -> Stream:
+        """The stream at the address.
+
+        Raises:
+            StreamReadError: there is none.
+        """

@@ -1,0 +1,166 @@
+"""The Sleuth Kit over an image of ours: the media it reads, the partitions it finds, the filesystems it opens.
+
+One of the two owner files of pytsk3; the other, filesystems/tsk.py, walks what is opened here. A raw image in one file is read
+by TSK natively; everything else goes through `TskMedia`, so that TSK works on any container that forensics.image opens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytsk3
+
+from forensics.errors import FilesystemError, ImageReadError, VolumeError
+
+if TYPE_CHECKING:
+    from forensics.image import Image
+
+_SCHEMES = {
+    int(pytsk3.TSK_VS_TYPE_DOS): "dos",
+    int(pytsk3.TSK_VS_TYPE_GPT): "gpt",
+    int(pytsk3.TSK_VS_TYPE_MAC): "apm",
+    int(pytsk3.TSK_VS_TYPE_BSD): "bsd",
+    int(pytsk3.TSK_VS_TYPE_SUN): "sun",
+}
+_FILESYSTEMS = {
+    int(pytsk3.TSK_FS_TYPE_NTFS): "ntfs",
+    int(pytsk3.TSK_FS_TYPE_FAT12): "fat12",
+    int(pytsk3.TSK_FS_TYPE_FAT16): "fat16",
+    int(pytsk3.TSK_FS_TYPE_FAT32): "fat32",
+    int(pytsk3.TSK_FS_TYPE_EXFAT): "exfat",
+    int(pytsk3.TSK_FS_TYPE_EXT2): "ext2",
+    int(pytsk3.TSK_FS_TYPE_EXT3): "ext3",
+    int(pytsk3.TSK_FS_TYPE_EXT4): "ext4",
+    int(pytsk3.TSK_FS_TYPE_HFS): "hfs+",
+    int(pytsk3.TSK_FS_TYPE_ISO9660): "iso9660",
+    int(pytsk3.TSK_FS_TYPE_FFS1): "ufs1",
+    int(pytsk3.TSK_FS_TYPE_FFS1B): "ufs1b",
+    int(pytsk3.TSK_FS_TYPE_FFS2): "ufs2",
+    int(pytsk3.TSK_FS_TYPE_YAFFS2): "yaffs2",
+}
+
+
+class TskMedia(pytsk3.Img_Info):
+    """The bytes of an Image, as TSK asks for them.
+
+    TSK turns an exception of ours into an error without a cause, so the last one is kept in `last_error`.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self.last_error: ImageReadError | None = None
+        super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes of the media from `offset`, fewer at its end."""
+        try:
+            return self._image.read_at(offset, size)
+        except ImageReadError as error:
+            self.last_error = error
+            raise OSError(str(error)) from error
+
+    def get_size(self) -> int:
+        """Size of the media in bytes."""
+        return self._image.size
+
+
+def open_media(image: Image) -> Any:
+    """The image as TSK reads it: natively where the media is one raw file, else through `TskMedia`.
+
+    Raises:
+        FilesystemError: TSK cannot open the raw file, or sees another size than we do.
+    """
+    if image.native_path is None:
+        return TskMedia(image)
+    try:
+        media = pytsk3.Img_Info(str(image.native_path), type=pytsk3.TSK_IMG_TYPE_RAW)
+    except (OSError, UnicodeError):
+        return TskMedia(image)  # a name that TSK cannot take
+    # TSK joins files whose names look like segments of one set; which files belong to the exhibit is ours to say.
+    return media if media.get_size() == image.size else TskMedia(image)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """One allocated partition: bytes `media[start_byte : start_byte + size_bytes]`, as its table states it."""
+
+    scheme: str
+    slot: str
+    start_byte: int
+    size_bytes: int
+    type: str
+
+
+def read_partitions(media: Any) -> tuple[Partition, ...]:
+    """The allocated partitions that TSK finds, with extended partitions flattened, in the order of the tables.
+
+    Raises:
+        VolumeError: TSK finds no partition table.
+    """
+    try:
+        found = pytsk3.Volume_Info(media)
+    except OSError as error:
+        raise VolumeError(str(error)) from error
+    scheme = _SCHEMES.get(int(found.info.vstype), "unknown")
+    sector = int(found.info.block_size)
+    return tuple(
+        Partition(
+            scheme=scheme,
+            slot=_slot(part),
+            start_byte=int(part.start) * sector,
+            size_bytes=int(part.len) * sector,
+            type=bytes(part.desc).decode("utf-8", "replace"),
+        )
+        for part in found
+        if int(part.flags) & int(pytsk3.TSK_VS_PART_FLAG_ALLOC)
+    )
+
+
+def _slot(part: Any) -> str:
+    """The slot as mmls writes it: `table:slot` where tables nest, else the slot alone."""
+    if int(part.table_num) < 0:
+        return f"{int(part.slot_num):03d}"
+    return f"{int(part.table_num):03d}:{int(part.slot_num):03d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFilesystem:
+    """A filesystem that TSK opened: its handle, its name and its block size in bytes."""
+
+    handle: Any
+    media: Any
+    name: str
+    block_size: int
+    block_count: int
+    encrypted: bool
+
+
+def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
+    """The filesystem that starts at `start_byte` of the media.
+
+    Raises:
+        FilesystemError: TSK recognises none there, or one that it cannot read.
+    """
+    try:
+        handle = pytsk3.FS_Info(media, offset=start_byte)
+    except (OSError, RuntimeError) as error:
+        raise FilesystemError(_reason(error)) from error
+    info = handle.info
+    name = _FILESYSTEMS.get(int(info.ftype))
+    if name is None:
+        message = f"TSK opens it as filesystem type {int(info.ftype)}, which Evidex does not read"
+        raise FilesystemError(message)
+    return OpenFilesystem(
+        handle=handle,
+        media=media,
+        name=name,
+        block_size=int(info.block_size),
+        block_count=int(info.block_count),
+        encrypted=bool(int(info.flags) & int(pytsk3.TSK_FS_INFO_FLAG_ENCRYPTED)),
+    )
+
+
+def _reason(error: Exception) -> str:
+    """TSK's own words, without pytsk3's file and line."""
+    return str(error).split(") ", 1)[-1].strip()

@@ -1,0 +1,180 @@
+"""Image -> volumes and gaps that tile it.
+
+TSK reads the partition tables; where it finds none, dissect.volume is asked, with sectors of 512 and of 4,096 bytes (TSK does
+not look for the latter). Laws: every allocated partition is a volume; the ranges of volumes and gaps are disjoint and add up to
+the size of the media. A partition that runs past the end, or over another one, keeps only the bytes that are there and its own
+(perhaps none) and stands in the problems; its filesystem is still looked for where its table says it starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dissect.volume.disk import Disk
+from dissect.volume.disk.schemes import APM, GPT
+from dissect.volume.exceptions import Error as DissectVolumeError
+
+from forensics.errors import ImageReadError, Problem, Stage, VolumeError
+from forensics.image import ImageStream
+from forensics.sleuthkit import Partition, read_partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from forensics.image import Image
+
+_LARGE_SECTOR = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """One tile of the image: bytes `media[start_byte : start_byte + size_bytes]`; a volume ("v01") or a gap ("g01").
+
+    `origin_byte` is where the partition table starts the volume: `start_byte`, unless partitions overlap.
+    """
+
+    volume: str
+    is_gap: bool
+    scheme: str
+    slot: str
+    start_byte: int
+    size_bytes: int
+    origin_byte: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The tiles of an image in byte order, and what was wrong with its partition table."""
+
+    extents: tuple[Extent, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def volumes(self) -> tuple[Extent, ...]:
+        """The tiles that are volumes."""
+        return tuple(e for e in self.extents if not e.is_gap)
+
+
+def read_layout(image: Image, media: Any, *, is_filesystem: bool) -> Layout:
+    """The volumes and gaps of the image.
+
+    Args:
+        image: the image.
+        media: the same image as TSK reads it (sleuthkit.open_media).
+        is_filesystem: whether a filesystem starts at byte 0; then a table that only dissect sees there is not believed,
+            because boot sectors of filesystems look like partition tables.
+
+    Returns:
+        One volume over the whole media, scheme "none", where there is no partition table.
+    """
+    try:
+        partitions = read_partitions(media)
+    except VolumeError:
+        partitions = () if is_filesystem else _read_with_dissect(image)
+    return tile(partitions, image.size)
+
+
+def _read_with_dissect(image: Image) -> tuple[Partition, ...]:
+    """Partitions that dissect.volume finds with small or large sectors; empty if it finds no table either way."""
+    for sector in (512, _LARGE_SECTOR):
+        try:
+            disk = Disk(ImageStream(image), sector_size=sector)
+        except (DissectVolumeError, EOFError, ImageReadError, ValueError, UnicodeDecodeError):
+            continue
+        scheme = "gpt" if isinstance(disk.scheme, GPT) else "apm" if isinstance(disk.scheme, APM) else "dos"
+        # dissect counts a GPT partition up to the start of its last sector; the entry's last LBA is inclusive (UEFI 5.3.3).
+        missing = sector if scheme == "gpt" else 0
+        return tuple(
+            Partition(
+                scheme=scheme,
+                slot=f"{part.number:03d}",
+                start_byte=part.offset,
+                size_bytes=part.size + (missing if hasattr(part.raw, "last_lba") else 0),
+                type=str(part.name or part.type),
+            )
+            for part in disk.partitions
+            if part.size > 0
+        )
+    return ()
+
+
+def tile(partitions: Iterable[Partition], media_size: int) -> Layout:
+    """Volumes and gaps whose sizes add up to `media_size` bytes, whatever the partition table states."""
+    extents: list[Extent] = []
+    problems: list[Problem] = []
+    position = 0
+    scheme = "none"
+    for number, part in enumerate(sorted(partitions, key=lambda p: (p.start_byte, -p.size_bytes, p.slot)), start=1):
+        scheme = part.scheme
+        problems.extend(_misfits(part, position, media_size))
+        start = min(max(part.start_byte, position), media_size)
+        end = max(start, min(part.start_byte + part.size_bytes, media_size))
+        if start > position:
+            extents.append(_gap(extents, scheme, position, start))
+        extents.append(_volume(number, part, start, end))
+        position = end
+    if not extents:
+        whole = Partition(scheme="none", slot="", start_byte=0, size_bytes=media_size, type="no partition table")
+        return Layout(extents=(_volume(1, whole, 0, media_size),), problems=())
+    if position < media_size:
+        extents.append(_gap(extents, scheme, position, media_size))
+    return Layout(extents=tuple(extents), problems=tuple(problems))
+
+
+def _volume(number: int, part: Partition, start: int, end: int) -> Extent:
+    return Extent(
+        volume=f"v{number:02d}",
+        is_gap=False,
+        scheme=part.scheme,
+        slot=part.slot,
+        start_byte=start,
+        size_bytes=end - start,
+        origin_byte=part.start_byte,
+        type=part.type,
+    )
+
+
+def _gap(before: list[Extent], scheme: str, start: int, end: int) -> Extent:
+    return Extent(
+        volume=f"g{1 + sum(e.is_gap for e in before):02d}",
+        is_gap=True,
+        scheme=scheme,
+        slot="",
+        start_byte=start,
+        size_bytes=end - start,
+        origin_byte=start,
+        type="partition table or unallocated",
+    )
+
+
+def _misfits(part: Partition, position: int, media_size: int) -> list[Problem]:
+    """What is wrong with where the partition lies, given that the media is taken up to `position`."""
+    end = part.start_byte + part.size_bytes
+    found = []
+    if end > media_size:
+        found.append(
+            Problem(
+                stage=Stage.VOLUMES,
+                code="partition-past-end",
+                what=f"partition {part.slot} ({part.type}) runs past the end of the image; what lies beyond cannot be read",
+                why=f"it covers bytes {part.start_byte} to {end}, the image has {media_size}",
+                advice="check whether the image is truncated or a segment is missing",
+                start_byte=part.start_byte,
+                size_bytes=end - max(media_size, part.start_byte),
+            )
+        )
+    if part.start_byte < position and part.start_byte < media_size:
+        found.append(
+            Problem(
+                stage=Stage.VOLUMES,
+                code="partition-overlap",
+                what=f"partition {part.slot} ({part.type}) lies over another partition; both are read where the table starts them",
+                why=f"it starts at byte {part.start_byte}, the one before ends at byte {position}",
+                advice="look at the partition table with another tool",
+                start_byte=part.start_byte,
+                size_bytes=min(end, position) - part.start_byte,
+            )
+        )
+    return found
