@@ -10,6 +10,8 @@ ForensicsError                 base; fatal to the exhibit unless a subclass says
     FilesystemError            a filesystem cannot be opened; belongs to one volume
     StreamReadError            a stream cannot be read; belongs to one item
     RuleError                  no usable YARA rule
+    ScanError                  YARA could not scan a content to its end; belongs to one item
+        ScanTimeoutError       the scan took longer than its limit; belongs to one item
     SchemaError                a row does not fit its table: a defect of ours, always fatal
 
 What belongs to an item becomes a Problem: a row in the table `problems`, never only a log line.
@@ -59,6 +61,14 @@ class StreamReadError(ForensicsError):
 
 class RuleError(ForensicsError):
     """No usable YARA rule is left. Fatal to the run, because a scan was asked for."""
+
+
+class ScanError(ForensicsError):
+    """YARA could not scan a content to its end, so nothing is known of its hits. Belongs to the item."""
+
+
+class ScanTimeoutError(ScanError):
+    """The scan took longer than its limit, so nothing is known of the hits. Belongs to the item."""
 
 
 class SchemaError(ForensicsError):
