@@ -48,7 +48,7 @@ def read_rule_files(places: Sequence[Path]) -> tuple[tuple[RuleFile, ...], tuple
     A file that is reached twice, through overlapping places, is read once: under the first.
 
     Raises:
-        RuleError: a place does not exist or is neither folder nor file, or no rule file is found in any.
+        RuleError: a place does not exist, is neither folder nor file, or holds no rule file.
     """
     problems: list[Problem] = []
     found = _found(places, problems)
@@ -60,8 +60,6 @@ def read_rule_files(places: Sequence[Path]) -> tuple[tuple[RuleFile, ...], tuple
             )
         elif (file := _read(namespace, path, problems)) is not None:
             files[namespace] = file
-    if not found:
-        raise RuleError(_nothing_found(places, problems))
     return tuple(sorted(files.values(), key=lambda f: f.namespace.encode())), tuple(problems)
 
 
@@ -96,8 +94,11 @@ def _found(places: Sequence[Path], problems: list[Problem]) -> tuple[_Place, ...
     labels: set[str] = set()
     found = []
     for place in places:
+        inside_place = _rule_files_of(place, problems)
+        if not inside_place:
+            raise RuleError(_nothing_found(place, problems))
         fresh = []
-        for inside, path in _rule_files_of(place, problems):
+        for inside, path in inside_place:
             real = path.resolve()
             if real not in seen:
                 seen.add(real)
@@ -205,7 +206,6 @@ def _readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _nothing_found(places: Sequence[Path], problems: Sequence[Problem]) -> str:
-    named = ", ".join(str(place) for place in places) or "no folder given"
+def _nothing_found(place: Path, problems: Sequence[Problem]) -> str:
     left_out = "".join(f"; {problem.path}: {problem.why}" for problem in problems[:3])
-    return f"no rule file (*.yar, *.yara) in {named}{left_out}. Name a folder that holds rules with --rules"
+    return f"no rule file (*.yar, *.yara) in {place}{left_out}. Name a folder that holds rules with --rules"

@@ -163,7 +163,8 @@ def load_rules(folders: Sequence[Path]) -> tuple[RuleSet, tuple[Problem, ...]]:
     problems = list(left_out)
     used = [one for file in files if (one := _used_file(file, problems)) is not None]
     if not used:
-        message = f"no usable rule in {', '.join(map(str, folders))}; {problems[0].path}: {problems[0].why}"
+        why = "".join(f"; {problem.path}: {problem.why}" for problem in problems[:3])
+        message = f"no usable rule in {', '.join(map(str, folders)) or 'no folder'}{why}"
         raise RuleError(message)
     texts = {file.namespace: file.text for file in files}
     content = {f.namespace: texts[f.namespace] for f in used if not f.uses_externals}
