@@ -1,0 +1,200 @@
+"""The files of an exhibit, opened so that nothing can write to them, and what they say of themselves.
+
+Rules enforced here: a source is a regular file (a FIFO, socket, device or folder is refused before it is opened, so nothing
+blocks); it is opened O_RDONLY; its name is escaped wherever it is shown; a file that is exchanged or shortened while it is
+read is noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from forensics.errors import ImageError, ImageNotFoundError, ImageReadError
+from forensics.names import display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NOT_REGULAR = (
+    (stat.S_ISDIR, "is a folder", "give the image file inside it"),
+    (stat.S_ISFIFO, "is a FIFO, not a file", "save the stream to a file first"),
+    (stat.S_ISSOCK, "is a socket, not a file", "give an image file"),
+    (stat.S_ISBLK, "is a block device, not an image", "make an image of it first"),
+    (stat.S_ISCHR, "is a character device, not a file", "give an image file"),
+)
+
+
+class Container(StrEnum):
+    """The formats of image that are read."""
+
+    RAW = "raw"
+    SPLIT_RAW = "split raw"
+    EWF = "ewf"
+    QCOW2 = "qcow2"
+    VMDK = "vmdk"
+    VHD = "vhd"
+    VHDX = "vhdx"
+    VDI = "vdi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One file of an image: its name as text with acting characters escaped, its path, its size in bytes."""
+
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedDigests:
+    """The digests of the media that the image stores, lower-case hex; None where it stores none."""
+
+    md5: str | None = None
+    sha1: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """Size in bytes and time of last change in nanoseconds of each segment, in order: equal states, nothing written."""
+
+    sizes: tuple[int, ...]
+    mtimes_ns: tuple[int, ...]
+
+
+def shown(path: Path) -> str:
+    """The path as one line of text in which no character acts."""
+    return display_path(os.fsencode(path))[0]
+
+
+class SourceFile:
+    """One open file of an exhibit. Reads are positional, so threads may share it.
+
+    Attributes:
+        path: where it lies.
+        name: its name as text, escaped.
+        size: its size in bytes when it was opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file.
+
+        Raises:
+            ImageNotFoundError: there is none.
+            ImageError: it is no regular file, or cannot be opened.
+        """
+        self.path = path
+        self.name = display_path(os.fsencode(path.name))[0]
+        _check_regular(path, _status(path))
+        self._descriptor: int | None = _open(path)
+        status = os.fstat(self._descriptor)
+        self._identity = (status.st_dev, status.st_ino)
+        self.size = status.st_size
+        self.mtime_ns = status.st_mtime_ns
+
+    @property
+    def segment(self) -> Segment:
+        """This file as a segment."""
+        return Segment(name=self.name, path=self.path, size=self.size)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes `file[offset : offset + length]`, short only at the end of the file.
+
+        Raises:
+            ImageReadError: the system cannot read them, or the file is no longer what was opened.
+        """
+        length = min(length, self.size - offset)
+        if length <= 0 or offset < 0:
+            return b""
+        try:
+            with self._opened() as descriptor:
+                data = os.pread(descriptor, length, offset)
+                while len(data) < length:
+                    more = os.pread(descriptor, length - len(data), offset + len(data))
+                    if not more:
+                        message = f"{self.name}: ends at byte {offset + len(data)}; it became shorter while it was read"
+                        raise ImageReadError(message)
+                    data += more
+        except OSError as error:
+            message = f"{self.name}: bytes {offset} to {offset + length - 1} cannot be read: {error.strerror}"
+            raise ImageReadError(message) from error
+        return data
+
+    def release(self) -> None:
+        """Closes the file; later reads open it anew. For sets of more segments than a process may hold open."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    close = release
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        if self._descriptor is not None:
+            yield self._descriptor
+            return
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) != self._identity:
+                message = f"{self.name}: another file has taken its place since the image was opened"
+                raise ImageReadError(message)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def read_state(paths: tuple[Path, ...]) -> SourceState:
+    """The state of the files as they lie there now.
+
+    Raises:
+        ImageError: one of them is no longer there.
+    """
+    found = [_status(path) for path in paths]
+    return SourceState(sizes=tuple(one.st_size for one in found), mtimes_ns=tuple(one.st_mtime_ns for one in found))
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except FileNotFoundError as error:
+        why = "is a symbolic link to nothing" if path.is_symlink() else "there is no such file"
+        message = f"{shown(path)}: {why}"
+        raise ImageNotFoundError(message) from error
+    except NotADirectoryError as error:
+        message = f"{shown(path)}: there is no such file; a part of the path is no folder"
+        raise ImageNotFoundError(message) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        message = f"{shown(path)}: cannot be looked at: {getattr(error, 'strerror', None) or error}"
+        raise ImageError(message) from error
+
+
+def _check_regular(path: Path, status: os.stat_result) -> None:
+    for is_kind, what, advice in _NOT_REGULAR:
+        if is_kind(status.st_mode):
+            message = f"{shown(path)}: {what}; {advice}"
+            raise ImageError(message)
+    if status.st_size == 0:
+        message = f"{shown(path)}: is empty (0 bytes)"
+        raise ImageError(message)
+
+
+def _open(path: Path) -> int:
+    try:
+        # O_NONBLOCK: should a FIFO have taken the file's place since it was looked at, opening still returns at once.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        message = f"{shown(path)}: cannot be opened for reading: {error.strerror}"
+        raise ImageError(message) from error
+    try:
+        _check_regular(path, os.fstat(descriptor))
+    except ImageError:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,158 @@
+"""An exhibit's files as one read-only, seekable image, whatever container they are in.
+
+The container is decided by signature, never by name; nothing is opened for writing; no file outside the exhibit's own folder
+is ever opened because something inside an image names it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from dissect.util.stream import AlignedStream
+
+from forensics.containers.disk import open_virtual_disk
+from forensics.containers.kinds import identify
+from forensics.errors import ImageError
+from forensics.ewf import open_ewf
+from forensics.exhibit import Container, SourceFile, SourceState, read_state
+from forensics.raw import open_raw
+from forensics.segment_sets import ewf_set, split_raw_set
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from forensics.errors import Problem
+    from forensics.exhibit import Segment, StatedDigests
+    from forensics.media import Media, MediaBlock
+
+_MAX_OPEN_SEGMENTS = 256
+
+
+class Image:
+    """The media inside an exhibit's files, read-only. Threads may share it; another process opens it by path again.
+
+    Attributes:
+        path: the file that was named when it was opened.
+        container: the format of the files.
+        size: size of the media, bytes.
+        sector_size: size of a sector as the container states it, else 512; bytes.
+        segments: the files, in order.
+        stated: the digests of the media that the container stores.
+        header_values: what the container says of the acquisition.
+        native_path: the file, where it is raw and one file, so that TSK can read it natively; else None.
+    """
+
+    def __init__(self, path: Path, media: Media) -> None:
+        self.path = path
+        self.container: str = media.container
+        self.size = media.size
+        self.sector_size = media.sector_size
+        self.segments: tuple[Segment, ...] = tuple(file.segment for file in media.files)
+        self.stated: StatedDigests = media.stated
+        self.header_values: Mapping[str, str] = media.header_values
+        self.native_path = media.native_path
+        self._media = media
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        message = "an image is not pickled: the other process opens it by its path"
+        raise TypeError(message)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes `media[offset : offset + length]`, short only at the end of the media.
+
+        Raises:
+            ImageReadError: some of them are damaged or cannot be read; the message names sectors or bytes. Never zeros instead.
+        """
+        if offset < 0 or length < 0:
+            message = f"negative offset {offset} or length {length}"
+            raise ValueError(message)
+        length = min(length, self.size - offset)
+        return self._media.reader.read_at(offset, length) if length > 0 else b""
+
+    def iter_blocks(self) -> Iterator[MediaBlock]:
+        """All bytes of the media in order, in blocks of the reader's choice; damaged ranges are named, never raised."""
+        return self._media.reader.iter_blocks()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What was found while opening."""
+        return self._media.problems
+
+    def close(self) -> None:
+        """Closes the files."""
+        _release(self._media.files)
+
+
+class ImageStream(AlignedStream):  # type: ignore[misc] - dissect.util has no types
+    """An image as a seekable binary file object, for dissect. Each user takes one of its own.
+
+    A read of damaged bytes raises ImageReadError.
+    """
+
+    def __init__(self, image: Image) -> None:
+        super().__init__(image.size)
+        self._image = image
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return self._image.read_at(offset, length)
+
+
+def open_image(path: Path) -> Image:
+    """The image that the file is, or is a segment of.
+
+    Raises:
+        ImageNotFoundError: there is no such file.
+        SegmentMissingError: a segment of the set is not there; the message names it.
+        UnsupportedImageError: the container is known and not read, or needs a file that belongs to no exhibit.
+        ImageError: it is no regular file, cannot be read, or is damaged so that the media is not whole.
+    """
+    first = SourceFile(path)
+    files: Sequence[SourceFile] = (first,)
+    try:
+        container = identify(first)
+        if container is Container.RAW:
+            paths, problems = split_raw_set(path)
+            files = _open_all(paths, first)
+            return Image(path, open_raw(files, problems))
+        if container is Container.EWF:
+            files = _open_all(ewf_set(path), first)
+            return Image(path, open_ewf(files))
+        return Image(path, open_virtual_disk(container, first))
+    except ImageError:
+        _release(files)
+        raise
+
+
+def source_state(image: Image) -> SourceState:
+    """Size and time of last change of the image's files as they are now; equal before and after, if nothing was written.
+
+    Raises:
+        ImageError: a file is no longer there.
+    """
+    return read_state(tuple(segment.path for segment in image.segments))
+
+
+def _open_all(paths: Sequence[Path], first: SourceFile) -> tuple[SourceFile, ...]:
+    """The files of the set, `first` among them; of a large set only some are held open."""
+    files: list[SourceFile] = []
+    try:
+        for path in paths:
+            file = first if path == first.path else SourceFile(path)
+            if len(files) >= _MAX_OPEN_SEGMENTS:
+                file.release()
+            files.append(file)
+    except ImageError:
+        _release(files)
+        raise
+    return tuple(files)
+
+
+def _release(files: Sequence[SourceFile]) -> None:
+    for file in files:
+        file.release()

@@ -1,0 +1,170 @@
+"""Which files lie beside the named one and make up one image with it, by their names; and which is missing.
+
+Split raw: an extension that counts, `.000`/`.001`, … or `.aa`, `.ab`, …; every number from the first to the last must be there.
+EWF: `.E01` to `.E99`, then `.EAA`, `.EAB`, … `.EZZ`, `.FAA`, … `.ZZZ` (EWF specification, "Segment file extensions"); the same for
+`.S01` (SMART) and in lower case.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from itertools import count, product
+from typing import TYPE_CHECKING
+
+from forensics.errors import ImageError, Problem, SegmentMissingError, Stage
+from forensics.exhibit import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_DIGITS = re.compile(r"[0-9]{2,5}")
+_LETTERS = re.compile(r"[a-z]{2,3}|[A-Z]{2,3}")
+_EWF = re.compile(r"[EeSs](?:[0-9]{2})")
+_EWF_LATER = re.compile(r"[E-Ze-z][A-Za-z][A-Za-z]")
+_ALPHABET = 26
+
+
+def split_raw_set(path: Path) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
+    """The segments of the split raw image that `path` belongs to, in order; `path` alone if its name does not count.
+
+    Raises:
+        SegmentMissingError: a number between others is missing; the message names the file.
+    """
+    extension = path.suffix[1:]
+    number_of = _numbering(extension)
+    if number_of is None:
+        return (path,), ()
+    present = {number_of(name): name for name in _siblings(path, len(extension)) if number_of(name) is not None}
+    numbers = sorted(number for number in present if number is not None)
+    if len(numbers) == 1:
+        return (path,), _alone(path, numbers[0]) if extension.isdigit() else ()
+    if not extension.isdigit():
+        numbers = _counted(numbers)
+        if number_of(extension) not in numbers:
+            return (path,), ()
+    first = 0 if numbers[0] == 0 else 1
+    for expected, number in zip(count(first), numbers, strict=False):
+        if number != expected:
+            missing = path.with_suffix("." + _extension(expected, extension))
+            message = (
+                f"{shown(path)}: segment {shown(missing)} is missing, {present[numbers[-1]]} is there; put all segments into one folder"
+            )
+            raise SegmentMissingError(message)
+    return tuple(path.with_suffix("." + present[number]) for number in numbers), ()
+
+
+def is_ewf_name(path: Path) -> bool:
+    """Whether the name is one that segments of an EWF image have."""
+    return _EWF.fullmatch(path.suffix[1:]) is not None
+
+
+def ewf_set(path: Path) -> tuple[Path, ...]:
+    """The segments of the EWF image that `path` belongs to, in order, as far as they follow without a gap.
+
+    Raises:
+        SegmentMissingError: a later segment lies there and one before it does not; the message names it.
+    """
+    extension = path.suffix[1:]
+    if not (_EWF.fullmatch(extension) or _EWF_LATER.fullmatch(extension)):
+        return (path,)
+    letter = extension[0] if _EWF.fullmatch(extension) else ("e" if extension[0].islower() else "E")
+    by_upper = {name.upper(): name for name in _siblings(path, len(extension))}
+    found: list[Path] = []
+    missing = ""
+    for wanted in _ewf_extensions(letter.upper()):
+        name = by_upper.pop(wanted, None)
+        if name is not None and missing:
+            raise SegmentMissingError(_missing_before(path, missing if letter.isupper() else missing.lower(), name))
+        if name is None:
+            missing = missing or wanted
+            if not by_upper:
+                break
+        else:
+            found.append(path.with_suffix("." + name))
+    return tuple(found)
+
+
+def next_ewf_name(path: Path, number: int) -> str:
+    """The name that segment `number` (1 is the first) has in the set of `path`; empty if the name does not count."""
+    if not is_ewf_name(path):
+        return ""
+    for at, extension in zip(count(1), _ewf_extensions(path.suffix[1].upper()), strict=False):
+        if at == number:
+            return path.with_suffix("." + (extension.lower() if path.suffix[1].islower() else extension)).name
+    return ""
+
+
+def _missing_before(path: Path, missing: str, later: str) -> str:
+    return (
+        f"{shown(path)}: segment {shown(path.with_suffix('.' + missing))} is missing, .{later} is there; put all segments into one folder"
+    )
+
+
+def _ewf_extensions(letter: str) -> Iterator[str]:
+    for number in range(1, 100):
+        yield f"{letter}{number:02}"
+    letters = string.ascii_uppercase
+    for first, second, third in product(letters[letters.index(letter) :], letters, letters):
+        yield first + second + third
+
+
+def _siblings(path: Path, length: int) -> list[str]:
+    """The extensions, of that many characters, of the files in the folder that differ from `path` in nothing else."""
+    prefix = path.stem + "."
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - names are compared as they are, folders may be large
+    except OSError as error:
+        message = f"{shown(path)}: its folder cannot be listed, so its segments cannot be found: {error.strerror}"
+        raise ImageError(message) from error
+    return [name[len(prefix) :] for name in names if name.startswith(prefix) and len(name) == len(prefix) + length]
+
+
+def _numbering(extension: str) -> Callable[[str], int | None] | None:
+    if _DIGITS.fullmatch(extension):
+        return lambda text: int(text) if _DIGITS.fullmatch(text) else None
+    if _LETTERS.fullmatch(extension):
+        first = ord("a" if extension.islower() else "A")
+        return lambda text: _letters_value(text, first) if _LETTERS.fullmatch(text) and text.islower() == extension.islower() else None
+    return None
+
+
+def _counted(numbers: list[int]) -> list[int]:
+    """The numbers that belong to one run from "aa"; .dd, .log and .txt are words, far from any segment that is there."""
+    kept: list[int] = []
+    for number in numbers:
+        if number - (kept[-1] if kept else 0) <= _ALPHABET and (kept or number == 0):
+            kept.append(number)
+    return kept
+
+
+def _letters_value(text: str, first: int) -> int:
+    value = 0
+    for character in text:
+        value = value * _ALPHABET + ord(character) - first
+    return value
+
+
+def _extension(number: int, like: str) -> str:
+    if like.isdigit():
+        return f"{number:0{len(like)}}"
+    first, text = ord("a" if like.islower() else "A"), ""
+    for _ in like:
+        number, rest = divmod(number, _ALPHABET)
+        text = chr(first + rest) + text
+    return text
+
+
+def _alone(path: Path, number: int) -> tuple[Problem, ...]:
+    return (
+        Problem(
+            stage=Stage.IMAGE,
+            code="segment-alone",
+            what="The image is named like one segment of a set, and no other segment lies beside it; it may not be the whole media.",
+            why=f"the extension .{path.suffix[1:]} says segment {number}, and a raw segment does not say how many there are",
+            advice="Compare its size with the acquisition notes; put all segments into one folder.",
+            path=shown(path.with_name(path.name)).rsplit("/", 1)[-1],
+        ),
+    )
