@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from dissect.util.stream import AlignedStream
 
-from forensics.containers.disk import open_virtual_disk
 from forensics.containers.kinds import identify
+from forensics.containers.virtual import open_virtual_disk
 from forensics.errors import ImageError
 from forensics.ewf import open_ewf
 from forensics.exhibit import Container, SourceFile, SourceState, read_state
@@ -89,7 +89,7 @@ class Image:
         _release(self._media.files)
 
 
-class ImageStream(AlignedStream):  # type: ignore[misc] - dissect.util has no types
+class ImageStream(AlignedStream):  # type: ignore[misc]  # dissect.util is untyped
     """An image as a seekable binary file object, for dissect. Each user takes one of its own.
 
     A read of damaged bytes raises ImageReadError.
