@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import string
-from itertools import count, product
+from itertools import count, islice, product, takewhile
 from typing import TYPE_CHECKING
 
 from forensics.errors import ImageError, Problem, SegmentMissingError, Stage
 from forensics.exhibit import shown
+from forensics.names import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ _LETTERS = re.compile(r"[a-z]{2,3}|[A-Z]{2,3}")
 _EWF = re.compile(r"[EeSs](?:[0-9]{2})")
 _EWF_LATER = re.compile(r"[E-Ze-z][A-Za-z][A-Za-z]")
 _ALPHABET = 26
+_LAST_NUMBER = 99
+_MAX_SEGMENTS = 99 + 22 * 26 * 26
 
 
 def split_raw_set(path: Path) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
@@ -71,20 +74,22 @@ def ewf_set(path: Path) -> tuple[Path, ...]:
     if not (_EWF.fullmatch(extension) or _EWF_LATER.fullmatch(extension)):
         return (path,)
     letter = extension[0] if _EWF.fullmatch(extension) else ("e" if extension[0].islower() else "E")
-    by_upper = {name.upper(): name for name in _siblings(path, len(extension))}
-    found: list[Path] = []
-    missing = ""
-    for wanted in _ewf_extensions(letter.upper()):
-        name = by_upper.pop(wanted, None)
-        if name is not None and missing:
-            raise SegmentMissingError(_missing_before(path, missing if letter.isupper() else missing.lower(), name))
-        if name is None:
-            missing = missing or wanted
-            if not by_upper:
-                break
-        else:
-            found.append(path.with_suffix("." + name))
-    return tuple(found)
+    # Names of the same case as the one given win, where both lie there.
+    names = sorted(_siblings(path, len(extension)), key=lambda name: name.islower() == extension.islower())
+    by_upper = {name.upper(): name for name in names}
+    wanted = list(islice(_ewf_extensions(letter.upper()), _MAX_SEGMENTS))
+    there = list(takewhile(by_upper.__contains__, wanted))
+    # What counts as a later segment: letters are also words (.log, .raw, .txt), so only those that would come soon.
+    reach = _LAST_NUMBER if len(there) < _LAST_NUMBER - 1 else len(there) + _ALPHABET
+    later = [name for name in wanted[len(there) : reach] if name in by_upper]
+    if later:
+        missing = wanted[len(there)] if letter.isupper() else wanted[len(there)].lower()
+        message = (
+            f"{shown(path)}: segment {shown(path.with_suffix('.' + missing))} is missing, .{by_upper[later[0]]} is there; "
+            "put all segments into one folder"
+        )
+        raise SegmentMissingError(message)
+    return tuple(path.with_suffix("." + by_upper[name]) for name in there)
 
 
 def next_ewf_name(path: Path, number: int) -> str:
@@ -97,14 +102,8 @@ def next_ewf_name(path: Path, number: int) -> str:
     return ""
 
 
-def _missing_before(path: Path, missing: str, later: str) -> str:
-    return (
-        f"{shown(path)}: segment {shown(path.with_suffix('.' + missing))} is missing, .{later} is there; put all segments into one folder"
-    )
-
-
 def _ewf_extensions(letter: str) -> Iterator[str]:
-    for number in range(1, 100):
+    for number in range(1, _LAST_NUMBER + 1):
         yield f"{letter}{number:02}"
     letters = string.ascii_uppercase
     for first, second, third in product(letters[letters.index(letter) :], letters, letters):
@@ -165,6 +164,6 @@ def _alone(path: Path, number: int) -> tuple[Problem, ...]:
             what="The image is named like one segment of a set, and no other segment lies beside it; it may not be the whole media.",
             why=f"the extension .{path.suffix[1:]} says segment {number}, and a raw segment does not say how many there are",
             advice="Compare its size with the acquisition notes; put all segments into one folder.",
-            path=shown(path.with_name(path.name)).rsplit("/", 1)[-1],
+            path=display_path(os.fsencode(path.name))[0],
         ),
     )
