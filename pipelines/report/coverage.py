@@ -1,0 +1,92 @@
+"""How much of the image was processed: sums that must add up, and that are shown with the difference where they do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pipelines.report.tables import RunTables
+
+STATES: Final = ("processed", "skipped", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """One byte range of the image: `media[start_byte:start_byte + size_bytes]`, and what became of it."""
+
+    volume: str
+    start_byte: int
+    size_bytes: int
+    state: str
+    reason: str
+    streams: int
+    streams_read: int
+    streams_failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """One row of the table `volumes`, as far as the report shows it."""
+
+    volume: str
+    kind: str
+    slot: str
+    start_byte: int
+    size_bytes: int
+    type: str
+    filesystem: str | None
+    filesystem_label: str | None
+    encrypted: bool
+    reader: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """All ranges, and the size of the media that they should add up to; None where it is not recorded."""
+
+    ranges: tuple[Range, ...]
+    media_size: int | None
+
+    def size_of(self, state: str) -> int:
+        """Bytes in ranges of that state."""
+        return sum(one.size_bytes for one in self.ranges if one.state == state)
+
+    @property
+    def total(self) -> int:
+        """Bytes in all ranges."""
+        return sum(one.size_bytes for one in self.ranges)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the ranges follow one another from byte 0 to the end of the media, without hole or overlap."""
+        end = 0
+        for one in sorted(self.ranges, key=lambda each: each.start_byte):
+            if one.start_byte != end:
+                return False
+            end += one.size_bytes
+        return end == self.media_size
+
+    @property
+    def streams(self) -> tuple[int, int, int]:
+        """Streams listed, read whole, and not read whole."""
+        return (
+            sum(one.streams for one in self.ranges),
+            sum(one.streams_read for one in self.ranges),
+            sum(one.streams_failed for one in self.ranges),
+        )
+
+
+def read_coverage(tables: RunTables, media_size: int | None) -> Coverage:
+    """The table `coverage`."""
+    names = tuple(Range.__dataclass_fields__)
+    ranges = tuple(Range(**dict(zip(names, values, strict=True))) for values in tables.rows("coverage", names))
+    return Coverage(ranges=ranges, media_size=media_size)
+
+
+def read_volumes(tables: RunTables) -> tuple[Volume, ...]:
+    """The table `volumes`, gaps among them, in the order of the disk."""
+    names = tuple(Volume.__dataclass_fields__)
+    return tuple(Volume(**dict(zip(names, values, strict=True))) for values in tables.rows("volumes", names))

@@ -1,0 +1,129 @@
+"""The listings of filesystem entries: those with YARA hits, those that were deleted, and all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pipelines.report.escaping import join, show, trusted
+from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, stacked, write_listing
+from pipelines.report.rendering import Site, anchor
+from pipelines.report.tables import RunTables, above, differs
+from pipelines.report.wording import size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow.dataset as ds
+    from markupsafe import Markup
+
+    from pipelines.report.listing import Written
+
+_COLUMNS: Final = (
+    "volume", "metadata_address", "stream", "path", "kind", "link_target", "recovery", "size", "bytes_read", "sha256",
+    "mime_type", "description", "extension_mismatch", "scan", "hits", "modified", "created", "accessed", "deleted", "tz_basis",
+)  # fmt: skip
+_HEADS: Final = (
+    Head(title="Name and address", meaning="path, then volume, metadata address and SHA-256", style="wide"),
+    Head(title="State", meaning="whether the name and the file were still in use"),
+    Head(title="Size", meaning="as the filesystem states it", style="num"),
+    Head(title="Type by content"),
+    Head(title="Times (UTC)", style="time"),
+    Head(title="YARA scan", meaning="whether the whole content was scanned, and how many rules match"),
+)
+_STATES: Final = {
+    "allocated": "present",
+    "deleted metadata": "deleted",
+    "deleted name": "deleted name; its content now belongs to another file",
+    "orphan": "deleted, name of its folder lost",
+}
+_LOCAL: Final = "UTC"
+
+
+def address_line(volume: str, address: int | None, stream: str) -> Markup:
+    """Where a row lies, so that another tool can go there: volume, metadata address, stream."""
+    parts = [show(volume or "whole image"), show("no entry" if address is None else f"entry {address}")]
+    if stream:
+        parts.append(join((show("stream "), show(stream))))
+    return join(parts, by=" &middot; ")
+
+
+def _times(row: dict[str, Any]) -> Markup:
+    named = [(name, row[name]) for name in ("modified", "created", "accessed", "deleted") if row[name]]
+    lines = [trusted(f"<span>{name}</span> {show(value)}") for name, value in named]
+    if named and row["tz_basis"] and row["tz_basis"] != _LOCAL:
+        lines.append(trusted(f'<em class="warn">{show(row["tz_basis"])}</em>'))
+    return join(lines, by="<br>") if lines else NOTHING
+
+
+def _scan(row: dict[str, Any]) -> Markup:
+    if row["scan"] is None:
+        return NOTHING
+    if row["hits"]:
+        return join((show(row["scan"]), trusted(f'<br><a class="hit" href="hits.html">{row["hits"]:,} rules match</a>')))
+    return show(row["scan"])
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    row = dict(zip(_COLUMNS, values, strict=True))
+    gone = row["recovery"] != "allocated"
+    below = [address_line(row["volume"], row["metadata_address"], row["stream"])]
+    if row["link_target"]:
+        below.append(join((show("points to "), show(row["link_target"]))))
+    if row["sha256"]:
+        below.append(trusted(f'<span class="mono">SHA-256 {show(row["sha256"])}</span>'))
+    state = _STATES.get(row["recovery"], row["recovery"])
+    kind = row["mime_type"] or (row["kind"] if row["kind"] != "file" else None)
+    types = [cell(kind)]
+    if row["extension_mismatch"]:
+        types.append(trusted('<em class="warn">name says otherwise</em>'))
+    return Row(
+        anchor=anchor(row["volume"], row["metadata_address"], row["path"], row["stream"]),
+        cells=(
+            stacked(cell(row["path"]), *below),
+            trusted(f'<b class="gone-mark">✕ {show(state)}</b>') if gone else show(state),
+            NOTHING if row["size"] is None else trusted(f'<span title="{row["size"]:,} bytes">{size(row["size"])}</span>'),
+            stacked(*types),
+            _times(row),
+            _scan(row),
+        ),
+        style="gone" if gone else "",
+    )
+
+
+def _rows(tables: RunTables, where: ds.Expression | None) -> Iterator[Row]:
+    return map(_row, tables.rows("entries", _COLUMNS, where))
+
+
+def write_files(site: Site, tables: RunTables, *, exhibit_query: str, wanted: frozenset[str]) -> dict[str, Written]:
+    """Writes the three listings; keys "with-hits", "deleted", "all".
+
+    Args:
+        site: where the pages go.
+        tables: the run's tables.
+        exhibit_query: the beginning of the query command, up to the filter.
+        wanted: anchors that hits and problems want to link to; looked up in "all", and in "with-hits" where "all" left them out.
+    """
+    hits = above("hits", 0)
+    gone = differs("recovery", "allocated")
+    plans = {
+        "with-hits": ("Files with YARA hits", hits, "AND hits > 0", "a stream in which at least one YARA rule matches"),
+        "deleted": (
+            "Deleted files",
+            gone,
+            "AND recovery <> 'allocated'",
+            "a deleted or orphan entry that the filesystem still names or describes",
+        ),
+        "all": ("All files", None, "", "one stream of one filesystem entry: files, named streams, folders and links, present and deleted"),
+    }
+    written = {}
+    for key, (title, where, condition, meaning) in plans.items():
+        listing = Listing(
+            key=f"files-{key}",
+            title=title,
+            caption=f"A row is {meaning}.",
+            heads=_HEADS,
+            total=tables.count("entries", where),
+            query=f"{exhibit_query.format(table='entries')} {condition}".strip(),
+        )
+        written[key] = write_listing(site, listing, _rows(tables, where), wanted=wanted)
+    return written
