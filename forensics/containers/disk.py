@@ -21,7 +21,7 @@ from dissect.hypervisor.disk.qcow2 import QCow2
 from dissect.hypervisor.disk.vdi import VDI
 from dissect.hypervisor.disk.vhd import VHD
 from dissect.hypervisor.disk.vhdx import VHDX
-from dissect.hypervisor.disk.vmdk import VMDK
+from dissect.hypervisor.disk.vmdk import SparseDisk
 from dissect.hypervisor.exceptions import Error as HypervisorError
 from dissect.util.stream import AlignedStream
 
@@ -55,7 +55,7 @@ FAILURES = (
     zlib.error,
 )
 MAX_UNIT_BYTES = 2 * 1024 * 1024
-_VMDK_SECTOR_BYTES = 512
+_SECTOR_BYTES = 512
 _L2_CACHE_BYTES = 16 * 1024 * 1024
 _L2_ENTRY_BYTES = 40  # an int in a list
 
@@ -138,13 +138,13 @@ def open_qcow2(file: SourceFile) -> ReadDisk:
 
 
 def open_vmdk(file: SourceFile) -> ReadDisk:
-    """One sparse VMDK extent."""
-    return _translated(file, lambda: _of_sectors(VMDK(SourceStream(file)), _VMDK_SECTOR_BYTES))
+    """One sparse VMDK extent. Not the library's whole VMDK: that wants a parent's identifier in every extent, and would open a parent."""
+    return _translated(file, lambda: _of_sectors(SparseDisk(SourceStream(file)), _SECTOR_BYTES))
 
 
 def open_vhd(file: SourceFile) -> ReadDisk:
     """The disk of a fixed or dynamic VHD."""
-    return _translated(file, lambda: _of_stream(VHD(SourceStream(file))))
+    return _translated(file, lambda: _of_sectors(VHD(SourceStream(file)).disk, _SECTOR_BYTES))
 
 
 def open_vhdx(file: SourceFile, sector_size: int) -> ReadDisk:
