@@ -53,7 +53,7 @@ def split_raw_set(path: Path) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
         if number != expected:
             missing = path.with_suffix("." + _extension(expected, extension))
             message = (
-                f"{shown(path)}: segment {shown(missing)} is missing, {present[numbers[-1]]} is there; put all segments into one folder"
+                f"{shown(path)}: segment {shown(missing)} is missing, .{present[numbers[-1]]} is there; put all segments into one folder"
             )
             raise SegmentMissingError(message)
     return tuple(path.with_suffix("." + present[number]) for number in numbers), ()
