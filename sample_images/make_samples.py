@@ -1,0 +1,110 @@
+"""Makes the sample images, or regenerates what independent tools say about them.
+
+    python -m sample_images.make_samples [NAME...]              builds the images (as root: it mounts), then their expected files
+    python -m sample_images.make_samples --expected [NAME...]   only the expected files, from the committed images; needs no root
+    python -m sample_images.make_samples --expected --into DIR  the same, written under DIR/NAME/expected instead
+
+Needs, on Debian: ntfs-3g dosfstools mtools exfatprogs exfat-fuse e2fsprogs fdisk xorriso xz-utils sleuthkit ewf-tools. The tools put
+the current time and random numbers into some filesystems, so a new build differs in bytes from the committed one; the committed
+images are what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import lzma
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sample_images import ewf_split, exfat, gpt_fat32_ext4, iso, ntfs_mbr, oracles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HERE = Path(__file__).parent
+SAMPLES = {sample.NAME: sample for sample in (ntfs_mbr, gpt_fat32_ext4, ewf_split, exfat, iso)}
+_ENTRY_KEY = ("volume", "metadata_address", "path", "stream")
+
+
+def unpacked(folder: Path, into: Path) -> list[Path]:
+    """The files of the sample's image, in order, with packed ones decompressed into the folder `into`."""
+    found = []
+    for packed in sorted(p for p in folder.iterdir() if p.suffix in (".xz", ".gz", ".E01", ".E02")):
+        if packed.suffix in (".xz", ".gz"):
+            opener = lzma.open if packed.suffix == ".xz" else gzip.open
+            with opener(packed, "rb") as source:
+                (into / packed.stem).write_bytes(source.read())
+            found.append(into / packed.stem)
+        else:
+            found.append(packed)
+    return found
+
+
+def write_expected(path: Path, *, table: str, key: Sequence[str], tool: str, version: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes an expected file: a first line that says what it is and which tool gave it, then one line a row."""
+    head = {"table": table, "key": list(key), "complete": True, "tool": tool, "version": version}
+    lines = [{"expected": head}, *rows]
+    path.write_text("".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines))
+
+
+def regenerate(name: str, target: Path) -> None:
+    """Writes the expected files of one sample under `target` from what the tools say about the committed image."""
+    target.mkdir(parents=True, exist_ok=True)
+    tsk = oracles.sleuthkit_version()
+    sample: Any = SAMPLES[name]
+    stated = getattr(sample, "STATED_ROWS", {})
+    with tempfile.TemporaryDirectory() as folder:
+        files = unpacked(HERE / name, Path(folder))
+        image = files[0]
+        ewf = image.suffix == ".E01"
+        write_expected(
+            target / "sources.jsonl",
+            table="sources",
+            key=("segments",),
+            tool="ewfverify, ewfinfo, ewfexport | hashlib" if ewf else "stat, hashlib (OpenSSL)",
+            version=oracles.ewf_version() if ewf else "",
+            rows=[oracles.source_row(image, files)],
+        )
+        write_expected(
+            target / "volumes.jsonl",
+            table="volumes",
+            key=("start_byte",),
+            tool="mmstat, mmls, fsstat",
+            version=tsk,
+            rows=oracles.volume_rows(image),
+        )
+        write_expected(
+            target / "entries.jsonl",
+            table="entries",
+            key=_ENTRY_KEY,
+            tool="fls -r -p -l, istat, icat | hashlib; odd names and times before 1970 as stated",
+            version=tsk,
+            rows=oracles.entry_rows(image, stated),
+        )
+
+
+def main() -> None:
+    """Builds or regenerates the samples that the command line names, all without a name."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(SAMPLES)}")
+    parser.add_argument("--expected", action="store_true", help="leave the images alone")
+    parser.add_argument("--into", type=Path, default=HERE, help="folder under which NAME/expected is written")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(SAMPLES)
+    if unknown:
+        parser.error(f"no sample {', '.join(sorted(unknown))}")
+    for name in options.names or SAMPLES:
+        folder = HERE / name
+        folder.mkdir(exist_ok=True)
+        if not options.expected:
+            with tempfile.TemporaryDirectory() as work:
+                SAMPLES[name].build(folder, Path(work))
+        regenerate(name, options.into / name / "expected")
+        print(f"{name}: {sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())} bytes")
+
+
+if __name__ == "__main__":
+    main()

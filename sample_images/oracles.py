@@ -1,0 +1,205 @@
+"""What independent tools say about an image, as rows for the expected files. Nothing of Evidex is imported here.
+
+The tools: mmls, mmstat, fsstat, fls, istat and icat of The Sleuth Kit, ewfinfo, ewfverify and ewfexport of libewf, and the
+checksums of Python's hashlib (OpenSSL). Two things no tool prints as they are: fls shows control characters in a name as "^",
+so odd names come from what was stated; and TSK shows NTFS times before 1970 as later ones, so those are stated too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sample_images.commands import SECTOR, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Row = dict[str, Any]
+
+_FLS_LINE = re.compile(
+    rb"(?P<name_type>.)/(?P<type>.) (?P<deleted>\* )?(?P<address>\d+)(?:-(?P<attribute>\d+)-(?P<id>\d+))?(?P<realloc>\(realloc\))?:"
+    rb"\t(?P<path>.*)\t(?P<modified>[^\t]*)\t(?P<accessed>[^\t]*)\t(?P<metadata_changed>[^\t]*)\t(?P<created>[^\t]*)"
+    rb"\t(?P<size>\d+)\t(?P<group>\d+)\t(?P<owner>\d+)"
+)
+_KINDS = {"r": "file", "d": "directory", "l": "link", "p": "fifo", "s": "socket", "c": "character device", "b": "block device"}
+_NTFS_DATA = 128
+_BAD_CLUSTERS = (8, "$Bad")  # a map of bad clusters as large as the volume, all holes: not content
+_TIMES = ("created", "modified", "accessed", "metadata_changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A volume as mmls lists it: bytes `media[start_byte : start_byte + size_bytes]`."""
+
+    name: str
+    slot: str
+    start_byte: int
+    size_bytes: int
+    type: str
+    filesystem: str
+
+
+def sleuthkit_version() -> str:
+    """What `fls -V` prints."""
+    return run("fls", "-V").decode().strip()
+
+
+def ewf_version() -> str:
+    """The first line that `ewfverify -V` prints."""
+    return run("ewfverify", "-V").decode().splitlines()[0].strip()
+
+
+def volumes(image: Path) -> tuple[str, list[Volume]]:
+    """The partition scheme as mmstat names it ("none" where it finds none) and the allocated partitions as mmls lists them."""
+    scheme = run("mmstat", image, ok=(0, 1)).decode().strip()
+    if not scheme:
+        return "none", [Volume(name="v01", slot="", start_byte=0, size_bytes=_media_size(image), type="", filesystem=_filesystem(image, 0))]
+    lines = (re.fullmatch(r"\d+:  (\S+) +(\d+) +(\d+) +(\d+) +(.*)", line) for line in run("mmls", image).decode().splitlines())
+    parts = [line.groups() for line in lines if line and line[1] not in ("Meta", "-------")]
+    return scheme, [
+        Volume(
+            name=f"v{number:02d}",
+            slot=slot,
+            start_byte=int(start) * SECTOR,
+            size_bytes=int(length) * SECTOR,
+            type=kind.strip(),
+            filesystem=_filesystem(image, int(start)),
+        )
+        for number, (slot, start, _, length, kind) in enumerate(parts, start=1)
+    ]
+
+
+def volume_rows(image: Path) -> list[Row]:
+    """Rows for the table volumes: partitions from mmls, and between them the gaps, which are the rest of the media."""
+    scheme, found = volumes(image)
+    rows: list[Row] = []
+    position = gaps = 0
+    for one in [*found, None]:
+        start = one.start_byte if one else _media_size(image)
+        if start > position:
+            gaps += 1
+            size = start - position
+            rows.append({"volume": f"g{gaps:02d}", "kind": "gap", "start_byte": position, "size_bytes": size, "filesystem": None})
+        if one:
+            known: Row = {"scheme": scheme, "slot": one.slot, "filesystem": one.filesystem, "status": "read"}
+            known["block_size"] = _block_size(image, one)
+            typed = {"type": one.type} if one.type else {}
+            rows.append({"volume": one.name, "kind": "volume", "start_byte": start, "size_bytes": one.size_bytes, **known, **typed})
+            position = start + one.size_bytes
+    return rows
+
+
+def entry_rows(image: Path, stated: Mapping[bytes, Row]) -> list[Row]:
+    """Rows for the table entries: `fls -r -p -l`, `istat` for the state of the metadata, `icat` for the content.
+
+    Args:
+        image: the image.
+        stated: by path as bytes, what is taken from the statement instead of from a tool; the key "path_hex" makes it an odd name.
+    """
+    return [row for volume in volumes(image)[1] for row in _entries_of(image, volume, stated)]
+
+
+def source_row(image: Path, segments: list[Path]) -> Row:
+    """The row for the table sources: sizes, and the digests of the media, which for an E01 ewfexport writes out and ewfverify checks."""
+    names = {"segments": [s.name for s in segments], "segment_sizes": [s.stat().st_size for s in segments]}
+    if not image.name.endswith(".E01"):
+        return names | {"media_size": image.stat().st_size, "digest_match": "not stated"} | _digests(image.read_bytes())
+    if b"ewfverify: SUCCESS" not in run("ewfverify", "-q", image):
+        message = f"ewfverify does not verify {image}"
+        raise SystemExit(message)
+    with tempfile.TemporaryDirectory() as folder:  # to a file: on standard output its banner comes first
+        run("ewfexport", "-q", "-u", "-f", "raw", "-t", f"{folder}/media", image)
+        media = Path(folder, "media.raw").read_bytes()
+    told = run("ewfinfo", image).decode()
+    found = {f"stated_{name.lower()}": value for name, value in re.findall(r"^\t(MD5|SHA1):\t+(\w+)$", told, re.MULTILINE)}
+    return names | {"media_size": len(media), "digest_match": "match"} | _digests(media) | found
+
+
+def _digests(media: bytes) -> Row:
+    return {name: hashlib.new(name, media).hexdigest() for name in ("md5", "sha1", "sha256")}
+
+
+def _entries_of(image: Path, volume: Volume, stated: Mapping[bytes, Row]) -> Iterator[Row]:
+    start = str(volume.start_byte // SECTOR)
+    seen: set[tuple[object, ...]] = set()
+    for line in run("fls", "-r", "-p", "-l", "-z", "UTC", "-o", start, image).splitlines():
+        found = _FLS_LINE.fullmatch(line)
+        if found is None:
+            message = f"fls prints a line that is not understood: {line!r}"
+            raise SystemExit(message)
+        row = _entry(image, volume, found.groupdict(), stated)
+        key = tuple(row[name] for name in ("metadata_address", "path", "stream"))
+        if key not in seen:
+            seen.add(key)
+            yield row
+
+
+def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: Mapping[bytes, Row]) -> Row:
+    """One row from one line of fls; what is unknown has no key, so that it is not compared."""
+    text = {name: (value or b"").decode("utf-8", "backslashreplace") for name, value in told.items()}
+    raw = told["path"] or b""
+    address = int(text["address"])
+    kind = _KINDS.get(text["type"], "virtual")
+    # fls also lists index attributes as streams; the table has data attributes only, and one row for what has none.
+    is_data = text["attribute"] in ("", str(_NTFS_DATA)) and kind in ("file", "link", "virtual") and text["type"] != "V"
+    path, stream = text["path"], ""
+    if text["attribute"] and kind != "directory":
+        path, _, stream = path.partition(":")
+        stream = stream if is_data else ""
+    orphan = path.startswith("$OrphanFiles/")
+    recovery = "orphan" if orphan else "deleted name" if text["realloc"] else "deleted metadata" if text["deleted"] else "allocated"
+    row: Row = {"volume": volume.name, "metadata_address": address, "stream": stream, "path": path, "kind": kind, "recovery": recovery}
+    row["name_allocated"] = None if orphan else not text["deleted"]
+    if text["type"] != "V":  # TSK makes these folders up; istat knows nothing of them
+        row["metadata_allocated"] = _is_allocated(image, volume, address)
+    row |= {name: _time(text[name]) for name in _TIMES}
+    if is_data:
+        row["size"] = int(text["size"])
+        if recovery != "deleted name" and (address, stream) != _BAD_CLUSTERS:
+            inode = "-".join(filter(None, (text["address"], text["attribute"], text["id"])))
+            row["sha256"] = _content_digest(image, volume, inode)
+    for name, value in stated.items():
+        if re.sub(rb"[\x00-\x1f\x7f]", b"^", name) == raw:
+            row |= value
+    return row
+
+
+def _content_digest(image: Path, volume: Volume, inode: str) -> str | None:
+    """SHA-256 of what icat writes; None where icat fails, as it does on the FAT of an exFAT volume."""
+    try:
+        return hashlib.sha256(run("icat", "-o", str(volume.start_byte // SECTOR), image, inode)).hexdigest()
+    except SystemExit:
+        return None
+
+
+def _time(text: str) -> str | None:
+    """A time as fls prints it, "2024-03-01 09:30:00 (UTC)", as "2024-03-01T09:30:00Z"; None for its way of writing that there is none."""
+    return None if text.startswith("0000") else text.removesuffix(" (UTC)").replace(" ", "T") + "Z"
+
+
+def _is_allocated(image: Path, volume: Volume, address: int) -> bool:
+    told = run("istat", "-z", "UTC", "-o", str(volume.start_byte // SECTOR), image, str(address))
+    return re.search(rb"^Not Allocated|^Unallocated", told, re.MULTILINE) is None
+
+
+def _block_size(image: Path, volume: Volume) -> int | None:
+    told = run("fsstat", "-o", str(volume.start_byte // SECTOR), image)
+    found = re.search(rb"(?:Cluster|Block) Size: (\d+)", told)
+    return int(found[1]) if found else None
+
+
+def _media_size(image: Path) -> int:
+    found = re.search(rb"Size in bytes: (\d+)|^Size of data in bytes:\s+(\d+)", run("img_stat", image), re.MULTILINE)
+    if found is None:
+        message = f"img_stat gives no size of {image}"
+        raise SystemExit(message)
+    return int(found[1] or found[2])
+
+
+def _filesystem(image: Path, sector: int) -> str:
+    return run("fsstat", "-t", "-o", str(sector), image).decode().strip()
