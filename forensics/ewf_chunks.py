@@ -99,7 +99,7 @@ def load_places(table: ChunkTable) -> ChunkPlaces:
         entries, stored = raw[: table.count * _ENTRY_BYTES], raw[table.count * _ENTRY_BYTES :]
         if len(entries) < table.count * _ENTRY_BYTES:
             why = "it is cut off"
-        elif len(stored) == _CHECKSUM.size and zlib.adler32(entries) == _CHECKSUM.unpack(stored)[0]:
+        elif _entries_hold(table, start, entries, stored):
             return _places(table, entries)
         else:
             why = "its entries fail their checksum"
@@ -133,6 +133,14 @@ def _table_header(file: SourceFile, section: Section) -> tuple[int, int] | None:
     if section.data_start + TABLE_HEADER.size + count * _ENTRY_BYTES > section.data_end:
         return None
     return count, base
+
+
+def _entries_hold(table: ChunkTable, start: int, entries: bytes, stored: bytes) -> bool:
+    """Whether the checksum behind the entries holds; SMART and the first EWF writers left it out, and chunks begin there."""
+    if len(stored) == _CHECKSUM.size and zlib.adler32(entries) == _CHECKSUM.unpack(stored)[0]:
+        return True
+    first: int = _CHECKSUM.unpack_from(entries)[0] & ~_COMPRESSED
+    return table.base + first == start + len(entries)
 
 
 def _places(table: ChunkTable, entries: bytes) -> ChunkPlaces:

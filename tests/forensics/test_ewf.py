@@ -155,6 +155,23 @@ def test_dissect_reads_the_same_bytes(tmp_path: Path, deflated: bool) -> None:
         other.segment(number).fh.close()
 
 
+@pytest.mark.skipif(shutil.which("ewfacquire") is None, reason="ewfacquire is not installed")
+@pytest.mark.parametrize("compression", ["none", "fast", "empty-block"])
+@pytest.mark.parametrize(
+    "kind", ["ewf", "smart", "ftk", "encase1", "encase2", "encase3", "encase4", "encase5", "encase6", "linen5", "linen6", "ewfx"]
+)
+def test_every_kind_that_ewfacquire_writes_reads_back(tmp_path: Path, kind: str, compression: str) -> None:
+    media = some_media(3000) + bytes(512 * 1000) + some_media(1001, 2)
+    (tmp_path / "media.bin").write_bytes(media)
+    command = ["ewfacquire", "-q", "-u", "-t", tmp_path / "disk", "-f", kind, "-c", compression, "-S", "1MiB", tmp_path / "media.bin"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    (first,) = tmp_path.glob("disk.[EesS]01")
+    with open_image(first) as image:
+        assert image.read_at(0, image.size) == media
+        assert (image.stated.md5, image.problems()) == (hashlib.md5(media).hexdigest(), ()), done.stdout
+        assert digest_media(image, on_bytes=lambda _: None).problems == ()
+
+
 def test_reads_at_random_places_are_slices_of_the_media(tmp_path: Path) -> None:
     media = some_media(301)
     path = Builder(media, segments=3).build(tmp_path)
