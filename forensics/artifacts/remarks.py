@@ -1,0 +1,112 @@
+"""What went wrong or was lost while artifacts were read, gathered into a bounded number of problems.
+
+dissect reports the failure of an item only through `logging`, and often thousands of times the same. So equal remarks become
+one problem with a count, and beyond a bound the rest become one problem that says how many they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from forensics.errors import Problem, Stage
+from forensics.names import escape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_REMARKS = 200
+_MOST_CHARACTERS = 600
+_LOGGERS = ("dissect", "dissect.target.target", "flow")
+# Where an object lies in memory differs from run to run, and a target without a path is all that we ever open.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_TARGET = re.compile(r"^<Target [^>]*>: ")
+# These say what a library is going to change, nothing of the evidence.
+_OF_THE_LIBRARY = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning, SyntaxWarning, ImportWarning)
+
+
+class Remarks:
+    """Remarks on one function (or on opening the image), as problems of the stage artifacts.
+
+    Attributes:
+        function: name of the function, which becomes the problems' path; empty for the opening.
+    """
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        self._counts: Counter[tuple[str, str, str, str]] = Counter()
+        self._left_out = 0
+
+    def note(self, code: str, what: str, why: str, advice: str = "") -> None:
+        """Takes one remark; equal ones are counted."""
+        key = (code, what, _shown(why), advice)
+        if key in self._counts or len(self._counts) < MOST_REMARKS:
+            self._counts[key] += 1
+        else:
+            self._left_out += 1
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The remarks as problems, sorted, each with its count where it came more than once."""
+        found = [
+            self._problem(code, what, why if count == 1 else f"{why} ({count} times)", advice)
+            for (code, what, why, advice), count in sorted(self._counts.items())
+        ]
+        if self._left_out:
+            what = f"{self._left_out} further remarks are not listed one by one"
+            found.append(self._problem("more-remarks", what, f"only the first {MOST_REMARKS} different ones are kept", ""))
+        return tuple(found)
+
+    def _problem(self, code: str, what: str, why: str, advice: str) -> Problem:
+        return Problem(stage=Stage.ARTIFACTS, code=code, what=what, why=why, advice=advice, path=self.function)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, remarks: Remarks) -> None:
+        super().__init__(logging.WARNING)
+        self._remarks = remarks
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):  # a message whose placeholders do not fit its arguments
+            text = str(record.msg)
+        code = "dissect-warning" if record.levelno < logging.ERROR else "dissect-error"
+        self._remarks.note(code, "dissect reports that it could not read something", text)
+
+
+@contextmanager
+def listening(remarks: Remarks) -> Iterator[None]:
+    """While this lasts, each warning or error that dissect logs, and each Python warning on data, is a remark."""
+    listener = _Listener(remarks)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger, logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        # dissect silences its main logger when nothing is configured.
+        logger.setLevel(logging.WARNING)
+    tops = [logging.getLogger(name) for name in ("dissect", "flow")]
+    for logger in tops:
+        logger.addHandler(listener)
+        logger.propagate = False
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for category in _OF_THE_LIBRARY:
+                warnings.simplefilter("ignore", category)
+            yield
+        for warning in caught:
+            remarks.note("dissect-warning", "dissect reports that it could not read something", str(warning.message))
+    finally:
+        for logger in tops:
+            logger.removeHandler(listener)
+        for logger, level, propagate in before:
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+
+def _shown(text: str) -> str:
+    text = escape_text(_ADDRESS.sub("", _TARGET.sub("", text)))
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}… ({len(text)} characters)"
