@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.report.artifact_words import Group, Words, plain_name, words_for
-from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, labelled, mention, stacked, write_listing
+from pipelines.report.escaping import inline, join, show
+from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, labelled, stacked, write_listing
 from pipelines.report.tables import Column, Kind, RunTables
 
 if TYPE_CHECKING:
@@ -20,13 +21,25 @@ if TYPE_CHECKING:
 
 _MAIN_COLUMNS: Final = 6
 _COMMON: Final = ("exhibit", "record_type", "source_path", "hostname", "domain")
+_TO_THE_SECOND: Final = len("2021-03-04 10:11:12")
+_EXAMPLE_LIMIT: Final = 120
+# Distinct rows held while looking for the newest, so that a table of any length needs the same memory.
+_REMEMBERED: Final = 5000
 _SAFE_NAME: Final = re.compile(r"[a-z0-9_]{1,80}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRow:
-    """A row that page one names: its values in one line, its time ("" if none), and the number of its row in the listing."""
+    """A row that page one names.
 
+    Attributes:
+        first: its first value that is no time.
+        text: its values in one line.
+        time: its first time, "" if it has none.
+        number: the number of its row in the listing.
+    """
+
+    first: Markup
     text: Markup
     time: str
     number: int
@@ -85,22 +98,39 @@ def _rows(tables: RunTables, table: str, main: tuple[Column, ...]) -> Iterator[R
 
 
 def _examples(tables: RunTables, table: str, words: Words, main: tuple[Column, ...]) -> tuple[ExampleRow, ...]:
-    """The newest rows by the first time column, else the first ones; rows alike in all they show count once."""
-    time = next((place for place, one in enumerate(main) if one.kind is Kind.TIME), None)
-    rows = tables.rows(table, [one.name for one in main])
+    """The newest rows by the first time column, else the first ones; rows alike in all that is shown of them count once."""
+    shown = tuple(one for one in main if one.name in words.columns) or main
+    time = next((place for place, one in enumerate(shown) if one.kind is Kind.TIME), None)
     newest: dict[tuple[Any, ...], tuple[str, int]] = {}
-    for number, values in enumerate(rows, 1):
-        key = tuple("" if value is None else str(value) for place, value in enumerate(values) if place != time)
+    for number, values in enumerate(tables.rows(table, [one.name for one in shown]), 1):
+        key = tuple("" if value is None or place == time else str(value) for place, value in enumerate(values))
         when = (values[time] or "") if time is not None else ""
-        if key not in newest and time is None and len(newest) >= words.examples:
-            break
         if key not in newest or when > newest[key][0]:
             newest[key] = (when, number)
-        if len(newest) > 50 * words.examples + 1000:
-            kept = heapq.nlargest(words.examples, newest.items(), key=lambda pair: (pair[1][0], -pair[1][1]))
-            newest = dict(kept)
-    chosen = heapq.nlargest(words.examples, newest.items(), key=lambda pair: (pair[1][0], -pair[1][1]))
-    return tuple(ExampleRow(text=mention(key), time=when, number=number) for key, (when, number) in chosen)
+        if len(newest) > _REMEMBERED:
+            newest = dict(_latest(newest, words.examples))
+        if time is None and len(newest) >= words.examples:
+            break
+    return tuple(
+        ExampleRow(first=inline(next(filter(None, key), ""), limit=60), text=_line(shown, key), time=when, number=number)
+        for key, (when, number) in _latest(newest, words.examples)
+    )
+
+
+def _latest(rows: dict[tuple[Any, ...], tuple[str, int]], number: int) -> list[tuple[tuple[Any, ...], tuple[str, int]]]:
+    return heapq.nlargest(number, rows.items(), key=lambda pair: (pair[1][0], -pair[1][1]))
+
+
+def _line(columns: tuple[Column, ...], values: tuple[str, ...]) -> Markup:
+    """The values in one line; times and numbers, which say nothing by themselves, behind the name of their column."""
+    parts = [
+        join((show(one.name.replace("_", " ") + " "), inline(value[:_TO_THE_SECOND] if one.kind is Kind.TIME else value)))
+        if one.kind in {Kind.TIME, Kind.NUMBER}
+        else inline(value, limit=_EXAMPLE_LIMIT)
+        for one, value in zip(columns, values, strict=True)
+        if value
+    ]
+    return join(parts, by=' <span class="sep">&middot;</span> ')
 
 
 def _page_key(table: str, number: int) -> str:

@@ -8,7 +8,7 @@ from pipelines.report.escaping import join, show, trusted
 from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, stacked, write_listing
 from pipelines.report.rendering import Site, anchor
 from pipelines.report.tables import RunTables, above, differs
-from pipelines.report.wording import size
+from pipelines.report.wording import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ _HEADS: Final = (
     Head(title="Name and address", meaning="path, then volume, metadata address and SHA-256", style="wide"),
     Head(title="State", meaning="whether the name and the file were still in use"),
     Head(title="Size", meaning="as the filesystem states it", style="num"),
-    Head(title="Type by content"),
+    Head(title="Type by content", style="type"),
     Head(title="Times (UTC)", style="time"),
     Head(title="YARA scan", meaning="whether the whole content was scanned, and how many rules match"),
 )
@@ -59,7 +59,9 @@ def _scan(row: dict[str, Any]) -> Markup:
     if row["scan"] is None:
         return NOTHING
     if row["hits"]:
-        return join((show(row["scan"]), trusted(f'<br><a class="hit" href="hits.html">{row["hits"]:,} rules match</a>')))
+        return join(
+            (show(row["scan"]), trusted(f'<br><a class="hit" href="hits.html">{counted(row["hits"], "rule matches", "rules match")}</a>'))
+        )
     return show(row["scan"])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.report.escaping import TEXT_LIMIT, inline, join, show, show_bytes, trusted
+from pipelines.report.escaping import TEXT_LIMIT, join, show, show_bytes, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ NOTHING: Final = trusted('<span class="null" title="no value recorded">&middot;<
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column's heading, its meaning for whoever asks, and its style: "", "num", "time", "wide" or "mono"."""
+    """A column's heading, its meaning for whoever asks, and its style: "", "num", "time", "type", "wide" or "mono"."""
 
     title: str
     meaning: str = ""
@@ -201,9 +201,3 @@ def labelled(pairs: Iterable[tuple[str, Any]]) -> Markup:
     """Name and value of what has a value, one a line; the names are column names."""
     parts = [trusted(f"<b>{show(name)}</b> {cell(value)}") for name, value in pairs if value is not None and value not in ("", [])]
     return join(parts, by="<br>") if parts else NOTHING
-
-
-def mention(values: Iterable[Any], *, limit: int = 120) -> Markup:
-    """Values of one row in one line, for a sentence on page one."""
-    parts = [inline(str(value), limit=limit) for value in values if value is not None and value not in ("", [])]
-    return join(parts, by=' <span class="sep">&middot;</span> ')

@@ -46,7 +46,7 @@ def _environment() -> Environment:
 
 
 class Site:
-    """The folder that the pages go to, and what every page shares.
+    """The folder that the pages go to, and what every page shares; `pages` are those written, with their templates.
 
     A page is written once; its name is ours, never the evidence's, and writing the same name twice is a defect.
     """
@@ -55,7 +55,7 @@ class Site:
         self._folder = folder
         self._environment = _environment()
         self._environment.globals |= shared
-        self.pages: list[str] = []
+        self.pages: dict[str, str] = {}
         folder.mkdir(parents=True)
         (folder / STYLE).write_bytes((_HERE / STYLE).read_bytes())
 
@@ -64,7 +64,7 @@ class Site:
         if page in self.pages:
             message = f"page {page} would be written twice"
             raise ReportError(message)
-        self.pages.append(page)
+        self.pages[page] = template
         html = self._environment.get_template(template).render(page=page, **values)
         (self._folder / page).write_text(html, encoding="utf-8", newline="\n")
 
