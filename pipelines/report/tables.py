@@ -123,7 +123,7 @@ class RunTables:
         try:
             if not files:
                 known = {one.name: one.schema for one in schema.TABLES}
-                return ds.dataset(pa.table([], schema=known.get(table, pa.schema(schema.ARTIFACT_FIELDS))))
+                return ds.dataset(known.get(table, pa.schema(schema.ARTIFACT_FIELDS)).empty_table())
             # Parts of an artifact table may differ in columns; null stands where a part lacks one.
             unified = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
             return ds.dataset([str(file) for file in files], format="parquet", schema=unified)
