@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EPOCH: Final = date(1970, 1, 1)
+_FEWEST_DAYS: Final = 15
 _MOST_DAYS: Final = 92
 _MOST_MONTHS: Final = 180
 # Formatting tools and broken clocks leave a few dates decades away; at most this share of the times may be left out a side.
@@ -88,6 +89,12 @@ def _window(counts: Mapping[int, int], most: int) -> tuple[int, int]:
     return max(keys[first], keys[last] - most + 1), keys[last]
 
 
+def _widened(first: int, last: int) -> tuple[int, int]:
+    """At least a fortnight, so that a single busy day does not look like all there is."""
+    more = max(0, _FEWEST_DAYS - (last - first + 1))
+    return first - more // 2, last + more - more // 2
+
+
 def _summed(days: Mapping[int, int], *, by_month: bool) -> dict[int, int]:
     sums: dict[int, int] = {}
     for day, number in days.items():
@@ -133,7 +140,7 @@ def histogram(*series: Mapping[int, int]) -> Histogram:
     kept = [day for day in every if first <= month_of(day) <= last]
     by_month = max(kept) - min(kept) >= _MOST_DAYS
     if not by_month:
-        first, last = min(kept), max(kept)
+        first, last = _widened(min(kept), max(kept))
     sums = months if by_month else every
     parts = [_summed(one, by_month=by_month) for one in series]
     make = _month_bar if by_month else _day_bar

@@ -31,6 +31,7 @@ _HEADS: Final = (
 )
 # Values of `meta` that say something to a reader, in the words of widespread public rule collections.
 _DESCRIPTION_KEYS: Final = ("description", "desc", "info", "comment")
+_HARMLESS_KEYS: Final = ("false_positives", "falsepositives", "false_positive", "fp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class RuleFinding:
         rule: name of the rule.
         severity: as the rule's meta values state it.
         description: the rule author's words; "" if there are none.
+        harmless: the author's words on what else may match; "" if there are none.
         meta: all its meta values.
         tags: its tags.
         streams: number of streams that it matches.
@@ -61,6 +63,7 @@ class RuleFinding:
     rule: str
     severity: Severity
     description: str
+    harmless: str
     meta: tuple[tuple[str, str], ...]
     tags: tuple[str, ...]
     streams: int
@@ -78,9 +81,9 @@ class _Tally:
     tags: tuple[str, ...] = ()
 
 
-def describe(meta: Mapping[str, str]) -> str:
-    """The rule author's description; "" if the meta values hold none."""
-    return next((meta[key] for key in _DESCRIPTION_KEYS if meta.get(key)), "")
+def first_of(meta: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    """The first of these meta values that says something; "" if none does."""
+    return next((meta[key] for key in keys if meta.get(key)), "")
 
 
 def _count(tally: _Tally, address: tuple[Any, ...]) -> None:
@@ -108,7 +111,8 @@ def find_rules(tables: RunTables) -> tuple[RuleFinding, ...]:
             namespace=namespace,
             rule=rule,
             severity=severity_of(tally.meta or {}),
-            description=describe(tally.meta or {}),
+            description=first_of(tally.meta or {}, _DESCRIPTION_KEYS),
+            harmless=first_of(tally.meta or {}, _HARMLESS_KEYS),
             meta=tuple((tally.meta or {}).items()),
             tags=tally.tags,
             streams=tally.streams,
@@ -172,6 +176,11 @@ class RulePages:
     shown: int
 
 
+def _notes(finding: RuleFinding) -> tuple[str, ...]:
+    severity = f"Severity: {finding.severity}, as the rule's author states it. {finding.description}"
+    return (severity, f"May also match, by the author's words: {finding.harmless}") if finding.harmless else (severity,)
+
+
 def write_hits(
     site: Site, tables: RunTables, findings: Sequence[RuleFinding], *, places: Mapping[str, str], query: str
 ) -> tuple[RulePages, ...]:
@@ -183,7 +192,7 @@ def write_hits(
             key=f"hits-{number:03d}",
             title=f"Hits of rule {finding.rule}",
             caption="A row is one place in one file where a string of this rule was found.",
-            notes=(f"Severity: {finding.severity}, as the rule's author states it. {finding.description}",),
+            notes=_notes(finding),
             heads=_HEADS,
             total=finding.rows,
             query=f"{query.format(table='hits')} AND rule = '{rule}'",
