@@ -68,11 +68,17 @@ def main_columns(columns: tuple[Column, ...], words: Words) -> tuple[Column, ...
     return tuple((named + times + others)[:_MAIN_COLUMNS])
 
 
+def _heading(column: Column) -> str:
+    """The column's name as words; dissect calls a record's main time `ts`."""
+    words = "time" if column.name == "ts" else column.name.replace("_", " ")
+    return f"{words} (UTC)" if column.kind is Kind.TIME else words
+
+
 def _heads(main: tuple[Column, ...]) -> tuple[Head, ...]:
     styles = {Kind.TIME: "time", Kind.NUMBER: "num"}
     titled = [
         Head(
-            title=one.name.replace("_", " ") + (" (UTC)" if one.kind is Kind.TIME else ""),
+            title=_heading(one),
             meaning=one.meaning + (f" ({one.unit})" if one.unit else ""),
             style=styles.get(one.kind, ""),
         )

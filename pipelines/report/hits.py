@@ -133,9 +133,9 @@ def shares(rows: Sequence[int], *, each: int = MOST_ROWS_A_RULE, all_: int = MOS
     return tuple(given)
 
 
-def wanted_anchors(tables: RunTables) -> frozenset[str]:
-    """Anchors of the streams whose hits may be shown, the first MOST_ROWS of them."""
-    rows = islice(tables.rows("hits", ("volume", "metadata_address", "path", "stream")), MOST_ROWS)
+def anchors_of(tables: RunTables, table: str) -> frozenset[str]:
+    """Anchors of the streams that the table speaks of, from its first MOST_ROWS rows."""
+    rows = islice(tables.rows(table, ("volume", "metadata_address", "path", "stream")), MOST_ROWS)
     return frozenset(anchor(*row) for row in rows)
 
 

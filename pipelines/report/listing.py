@@ -24,7 +24,7 @@ NOTHING: Final = trusted('<span class="null" title="no value recorded">&middot;<
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column's heading, its meaning for whoever asks, and its style: "", "num", "time", "type", "wide" or "mono"."""
+    """A column's heading, its meaning for whoever asks, and its style: "", "num", "time", "type", "note", "wide" or "mono"."""
 
     title: str
     meaning: str = ""

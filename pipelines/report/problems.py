@@ -21,7 +21,7 @@ _HEADS: Final = (
     Head(title="What could not be done", style="wide"),
     Head(title="Cause, as the format or the library states it", style="wide"),
     Head(title="Where", style="wide"),
-    Head(title="Advice"),
+    Head(title="Advice", style="note"),
 )
 # What a problem of each stage means for a reader of the results.
 _MEANINGS: Final = {

@@ -15,7 +15,7 @@ from pipelines.report.custody import read_custody
 from pipelines.report.errors import ReportError
 from pipelines.report.facts import RunFacts, read_run, read_source
 from pipelines.report.files import write_files
-from pipelines.report.hits import find_rules, unscanned, wanted_anchors, write_hits
+from pipelines.report.hits import anchors_of, find_rules, unscanned, write_hits
 from pipelines.report.listing import MOST_ROWS
 from pipelines.report.problems import by_stage, group_problems, write_problems
 from pipelines.report.rendering import Site
@@ -51,7 +51,7 @@ def _write_pages(site: Site, tables: RunTables, facts: RunFacts, case: Path) -> 
     source = read_source(tables)
     coverage = read_coverage(tables, source.media_size if source else None)
     findings = find_rules(tables)
-    files = write_files(site, tables, exhibit_query=query, wanted=wanted_anchors(tables))
+    files = write_files(site, tables, exhibit_query=query, wanted=anchors_of(tables, "hits") | anchors_of(tables, "problems"))
     places = files["with-hits"].places | files["all"].places
     log = read_custody(case)
     rules = write_hits(site, tables, findings, places=places, query=query)
