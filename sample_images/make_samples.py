@@ -19,13 +19,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sample_images import ewf_split, exfat, gpt_fat32_ext4, iso, ntfs_mbr, oracles
+from sample_images import ewf_split, exfat, gpt_fat32_ext4, iso, ntfs_mbr, oracles, windows, windows_artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 HERE = Path(__file__).parent
-SAMPLES = {sample.NAME: sample for sample in (ntfs_mbr, gpt_fat32_ext4, ewf_split, exfat, iso)}
+RULES = HERE.parent / "rules"
+SAMPLES = {sample.NAME: sample for sample in (ntfs_mbr, gpt_fat32_ext4, ewf_split, exfat, iso, windows)}
+ARTIFACTS = {windows.NAME: windows_artifacts.artifacts}
 _ENTRY_KEY = ("volume", "metadata_address", "path", "stream")
 
 
@@ -76,14 +78,29 @@ def regenerate(name: str, target: Path) -> None:
             version=tsk,
             rows=oracles.volume_rows(image),
         )
-        write_expected(
-            target / "entries.jsonl",
-            table="entries",
-            key=_ENTRY_KEY,
-            tool="fls -r -p -l, istat, icat | hashlib; odd names and times before 1970 as stated",
-            version=tsk,
-            rows=oracles.entry_rows(image, stated),
-        )
+        entries = oracles.entry_rows(image, stated)
+        hits = oracles.hit_rows(image, entries, RULES)
+    for entry in entries:
+        entry.pop("icat", None)
+    write_expected(
+        target / "entries.jsonl",
+        table="entries",
+        key=_ENTRY_KEY,
+        tool="fls -r -p -l, istat, icat | hashlib; odd names and times before 1970 as stated",
+        version=tsk,
+        rows=entries,
+    )
+    write_expected(
+        target / "hits.jsonl",
+        table="hits",
+        key=(*_ENTRY_KEY, "rule"),
+        tool="icat | yara",
+        version=f"{tsk}; {oracles.yara_version()}",
+        rows=hits,
+    )
+    for table, (key, rows) in ARTIFACTS.get(name, dict)().items():
+        full = f"artifact_{table}"
+        write_expected(target / f"{full}.jsonl", table=full, key=key, tool="statement in sample_images", version="", rows=rows)
 
 
 def main() -> None:

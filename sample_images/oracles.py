@@ -120,6 +120,35 @@ def source_row(image: Path, segments: list[Path]) -> Row:
     return names | {"media_size": len(media), "digest_match": "match"} | _digests(media) | found
 
 
+def hit_rows(image: Path, entries: list[Row], rules: Path) -> list[Row]:
+    """Which rule matches which stream, as the yara program says of what icat writes."""
+    starts = {volume.name: str(volume.start_byte // SECTOR) for volume in volumes(image)[1]}
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        content = Path(folder, "content")
+        for entry in entries:
+            if not entry.get("sha256") or not entry["size"]:
+                continue
+            content.write_bytes(run("icat", "-o", starts[entry["volume"]], image, entry["icat"]))
+            matches = {rule for file in sorted(rules.rglob("*.yar")) for rule in _matches(file, content, entry["path"])}
+            place = {name: entry[name] for name in ("volume", "metadata_address", "path", "stream")}
+            rows += [place | {"rule": rule} for rule in sorted(matches)]
+    return rows
+
+
+def yara_version() -> str:
+    """What `yara -v` prints."""
+    return f"yara {run('yara', '-v').decode().strip()}"
+
+
+def _matches(rules: Path, content: Path, path: str) -> list[str]:
+    name = path.rpartition("/")[2]
+    extension = name.rpartition(".")[2] if "." in name else ""
+    known = {"filename": name, "filepath": path, "extension": extension, "filetype": "", "owner": ""}
+    externals = [part for key, value in known.items() for part in ("-d", f"{key}={value}")]
+    return [line.split(" ")[0] for line in run("yara", "-w", *externals, rules, content).decode().splitlines()]
+
+
 def _digests(media: bytes) -> Row:
     return {name: hashlib.new(name, media).hexdigest() for name in ("md5", "sha1", "sha256")}
 
@@ -163,6 +192,7 @@ def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: M
         if recovery != "deleted name" and (address, stream) != _BAD_CLUSTERS:
             inode = "-".join(filter(None, (text["address"], text["attribute"], text["id"])))
             row["sha256"] = _content_digest(image, volume, inode)
+            row["icat"] = inode
     for name, value in stated.items():
         if re.sub(rb"[\x00-\x1f\x7f]", b"^", name) == raw:
             row |= value
