@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from forensics.errors import ImageReadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from forensics.ewf_sections import Section, SegmentChain
     from forensics.exhibit import SourceFile
@@ -50,7 +53,7 @@ class ChunkPlaces:
 
     starts: Sequence[int]
     ends: Sequence[int]
-    deflated: Sequence[bool]
+    deflated: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,12 @@ def _places(table: ChunkTable, entries: bytes) -> ChunkPlaces:
     if bool((ends <= starts).any()) or int(starts[0]) < 0 or int(ends[-1]) > table.file.size:
         message = f"{table.file.name}: the table of chunks {table.first} to {table.first + table.count - 1} contradicts itself"
         raise ImageReadError(message)
-    return ChunkPlaces(starts.tolist(), ends.tolist(), deflated.tolist())
+    return ChunkPlaces(_compact(starts), _compact(ends), deflated.tobytes())
+
+
+def _compact(values: npt.NDArray[np.int64]) -> array[int]:
+    """8 bytes a value; a list takes five times that, and a table may have millions."""
+    return array("q", values.tobytes())
 
 
 def _inflate(stored: memoryview, size: int) -> Chunk:

@@ -301,14 +301,42 @@ def test_an_image_cut_off_behind_its_chunks_is_opened_and_says_so(tmp_path: Path
 
 
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("following", [0, 13, 13 + 76, 2**63, 2**64 - 1])
-def test_a_chain_that_leads_back_or_away_ends(tmp_path: Path, following: int) -> None:
+@pytest.mark.parametrize(
+    ("following", "told"),
+    [
+        (0, "leads back to byte 0"),
+        (13, "leads back to byte 13"),
+        (13 + 76, "descriptor at byte 89 fails its checksum"),
+        (2**63, "runs to byte 9223372036854775808 and the file ends at 589"),
+        (2**64 - 1, "runs to byte 18446744073709551615 and the file ends at 589"),
+    ],
+)
+def test_a_chain_that_leads_back_or_away_ends(tmp_path: Path, following: int, told: str) -> None:
     data = b"EVF\x09\x0d\x0a\xff\x00" + struct.pack("<BHH", 1, 1, 0)
     data += checked(struct.pack("<16sQQ40x", b"header", following, 76)) + bytes(500)
     path = tmp_path / "disk.E01"
     path.write_bytes(data)
-    with pytest.raises(ImageError, match=r"no section that states the media's size"):
+    with pytest.raises(ImageError, match=f"no section that states the media's size: .*{told}"):
         open_image(path)
+
+
+@pytest.mark.parametrize("deflated", [True, False])
+def test_no_flipped_bit_gives_other_media_without_saying_so(tmp_path: Path, deflated: bool) -> None:
+    """Whatever bit of the file is flipped: the media comes back as it was, or an error says that it does not."""
+    media = some_media(50)
+    path = Builder(media, deflated=deflated).build(tmp_path)
+    original, rng = path.read_bytes(), random.Random(11)
+    outcomes = set()
+    for _ in range(1000):
+        data = bytearray(original)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+        try:
+            with open_image(path) as image:
+                outcomes.add("same" if image.read_at(0, len(media) + 1) == media else "other")
+        except (ImageError, ImageReadError):
+            outcomes.add("error")
+    assert outcomes == {"same", "error"}
 
 
 def test_a_flipped_bit_in_a_section_descriptor_is_noticed(tmp_path: Path) -> None:
