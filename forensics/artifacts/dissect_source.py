@@ -3,20 +3,28 @@
 The owner file of dissect.target. The image is given as one raw disk, because the container is already opened by us: no path
 of the host is handed on, nothing on the host is read for it (dissect's own configuration files are not honoured).
 
-What dissect gets wrong is kept out here: exFAT volumes are not mounted, since dissect.fat 3.13 returns wrong bytes for files on
-them whenever a cluster is larger than a sector, without an error.
+What dissect gets wrong or leaves to chance is put right here:
+- exFAT volumes are not mounted, since dissect.fat 3.13 returns wrong bytes for files on them whenever a cluster is larger than
+  a sector, without an error;
+- each function runs on a target of its own over the filesystems opened once, so what it yields and reports does not depend on
+  which functions ran before it (plugins keep what they read, and report a failure only the first time);
+- the extensions that a name without one may have are tried in one order, not in that of Python's hash seed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dissect.target import Target, plugin
 from dissect.target.containers.raw import RawContainer
-from dissect.target.exceptions import Error as DissectError
-from dissect.target.exceptions import PluginNotFoundError, UnsupportedPluginError
+from dissect.target.exceptions import PluginError, PluginNotFoundError, UnsupportedPluginError
 from dissect.target.helpers import config
 
+from forensics.artifacts.boundary import attempt
+from forensics.artifacts.ntfs_names import remember_names
 from forensics.artifacts.remarks import Remarks, listening
 from forensics.errors import ForensicsError
 from forensics.image import ImageStream
@@ -28,12 +36,40 @@ if TYPE_CHECKING:
     from forensics.image import Image
 
 _EXFAT_SIGNATURE = b"EXFAT   "  # bytes 3 to 11 of the boot sector (exFAT specification, 3.1.2)
-# What is no failure: most data disks have no operating system, and many no partition table.
-_EXPECTED = ("Failed to find OS plugin", "Can't identify volume system or no volumes found")
+# dissect's name for an image on which it finds no operating system.
+NO_SYSTEM = "default"
 
 
 class NotApplicableError(ForensicsError):
     """The function has nothing to read on this image: another operating system, or the program was never used. Normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRun:
+    """A function that applies to the image, ready to run once.
+
+    Attributes:
+        declared: the record descriptors that the function says it yields; none where it makes them as it goes.
+    """
+
+    declared: tuple[Any, ...]
+    _plugin: Any
+    _found: Any
+
+    def iter_values(self) -> Iterator[Any]:
+        """What the function yields: records, or plain values; a property's value as one.
+
+        Raises:
+            NotApplicableError: it finds only now that it has nothing to read.
+            Exception: whatever the third-party function raises (see boundary.py).
+        """
+        try:
+            value = self._found.__get__(self._plugin) if isinstance(self._found, property) else self._found
+            if callable(value):
+                value = value()
+            yield from _each(value)
+        except UnsupportedPluginError as error:
+            raise NotApplicableError(str(error)) from error
 
 
 class ArtifactSource:
@@ -41,48 +77,42 @@ class ArtifactSource:
 
     Attributes:
         os: the operating system as dissect names it: windows, linux, macos, …; "default" where none was found.
+        reported: the causes among the problems, so that functions need not repeat them.
     """
 
-    def __init__(self, target: Any, problems: tuple[Problem, ...]) -> None:
-        self._target = target
-        self._problems = problems
+    def __init__(self, target: Any, remarks: Remarks) -> None:
+        self._opened = target
+        self._problems = remarks.problems()
+        self.reported = remarks.messages()
         self.os = str(target.os)
 
     def problems(self) -> tuple[Problem, ...]:
         """What was found wrong while opening."""
         return self._problems
 
-    def declared_records(self, function: str) -> tuple[Any, ...]:
-        """The record descriptors that a function says it yields; none where it makes them as it goes.
+    def prepare(self, function: str) -> FunctionRun:
+        """The function, ready to run.
 
         Raises:
             NotApplicableError: the function has nothing to read here.
         """
-        _, found = self._find(function)
-        declared = getattr(found, "__record__", None) or ()
-        return tuple(one for one in (declared if isinstance(declared, (list, tuple)) else (declared,)) if "/" in one.name)
-
-    def iter_values(self, function: str) -> Iterator[Any]:
-        """What a function yields: records, or plain values; a property's value as one.
-
-        Raises:
-            NotApplicableError: the function has nothing to read here.
-            Exception: whatever the third-party function raises.
-        """
-        plugin_, found = self._find(function)
+        target = self._fresh_target()
         try:
-            value = found.__get__(plugin_) if isinstance(found, property) else found
-            if callable(value):
-                value = value()
-            yield from _each(value)
-        except UnsupportedPluginError as error:
-            raise NotApplicableError(str(error)) from error
-
-    def _find(self, function: str) -> tuple[Any, Any]:
-        try:
-            return self._target.get_function(function)  # type: ignore[no-any-return]
+            plugin_, found = target.get_function(function)
         except (UnsupportedPluginError, PluginNotFoundError) as error:
             raise NotApplicableError(str(error)) from error
+        declared = getattr(found, "__record__", None) or ()
+        # A descriptor without "/" in its name stands for records whose fields are known only when they come.
+        several = declared if isinstance(declared, (list, tuple)) else (declared,)
+        return FunctionRun(tuple(one for one in several if "/" in one.name), plugin_, found)
+
+    def _fresh_target(self) -> Any:
+        with listening(Remarks("")):  # what this reports, opening the image has reported
+            target = _new_target()
+            for name in ("disks", "volumes", "filesystems"):
+                getattr(target, name).entries = list(getattr(self._opened, name).entries)
+            _start_system(target)
+        return target
 
 
 def open_artifact_source(image: Image) -> ArtifactSource:
@@ -92,17 +122,22 @@ def open_artifact_source(image: Image) -> ArtifactSource:
         ForensicsError: dissect cannot open it at all.
     """
     remarks = Remarks("")
-    target = Target()
-    # Target() has looked for .targetcfg.py in the working folder and at home: a run must not depend on those.
-    target._config = config.load(None)  # noqa: SLF001 - there is no public way
+    target = _new_target()
     target.disks.add(RawContainer(ImageStream(image)))
+
+    def open_all() -> None:
+        _open_filesystems(target, remarks)
+        _start_system(target)
+        # Half of the functions ask for the users; what fails there is reported once, here.
+        with contextlib.suppress(PluginError):
+            list(target.get_function("user_details")[0].all_with_home())
+
     with listening(remarks):
-        try:
-            _apply(target, remarks)
-        except DissectError as error:
-            message = f"{image.path.name}: dissect cannot open it for artifacts: {error}"
-            raise ForensicsError(message) from error
-    return ArtifactSource(target, remarks.problems())
+        error = attempt(open_all)
+    if error is not None:
+        message = f"{image.path.name}: dissect cannot open it for artifacts: {type(error).__name__}: {error}"
+        raise ForensicsError(message) from error
+    return ArtifactSource(target, remarks)
 
 
 def known_functions() -> frozenset[str]:
@@ -111,16 +146,43 @@ def known_functions() -> frozenset[str]:
     return frozenset(one.name for index in indexes for one in plugin.functions(index=index))
 
 
-def _apply(target: Any, remarks: Remarks) -> None:
-    """Target.apply(), without exFAT."""
+def _new_target() -> Any:
+    logger = logging.getLogger("dissect.target.target")
+    level = logger.level
+    target = Target()
+    logger.setLevel(level)  # Target() silences it unless the root logger has a handler
+    # Target() has looked for .targetcfg.py in the working folder and at home: a run must not depend on those.
+    target._config = config.load(None)  # noqa: SLF001 - there is no public way
+    return target
+
+
+def _open_filesystems(target: Any, remarks: Remarks) -> None:
+    """The first half of Target.apply(), without exFAT."""
     target.disks.apply()
     target.volumes.entries = [one for one in target.volumes.entries if not _is_exfat(one, remarks)]
     target.volumes.apply()
     target.filesystems.entries = [one for one in target.filesystems.entries if one.__type__ != "exfat"]
     target.filesystems.apply()
-    target._init_os()  # noqa: SLF001 - apply() as a whole would mount exFAT
+    for one in target.filesystems.entries:
+        if one.__type__ == "ntfs":
+            remember_names(one)
+
+
+def _start_system(target: Any) -> None:
+    """The second half of Target.apply()."""
+    target._init_os()  # noqa: SLF001 - apply() as a whole would open everything again
     target._mount_others()  # noqa: SLF001
     target._applied = True  # noqa: SLF001
+    if target.os == "windows":
+        environment, _ = target.get_function("pathext")
+        environment._pathext = _Extensions(target.pathext)  # noqa: SLF001 - the plugin's own cache
+
+
+class _Extensions(set[str]):
+    """A set whose union with another comes in one order; the resolver walks that union and takes the first that exists."""
+
+    def __or__(self, other: Any) -> Any:
+        return dict.fromkeys(sorted({*self, *other}))
 
 
 def _is_exfat(volume: Any, remarks: Remarks) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from forensics.artifacts.boundary import attempt
 from forensics.artifacts.dissect_source import NotApplicableError
 from forensics.artifacts.layout import lay_out, table_name
 from forensics.artifacts.mapper import iter_sorted, unify
 from forensics.artifacts.remarks import Remarks, listening
-from forensics.artifacts.spool import RowSpool, Shape
+from forensics.artifacts.spool import RowSpool, Shape, shape_of
 from forensics.artifacts.values import typename_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_artifact(source: ArtifactSource, function: str, *, exhibit: str, spool:
         exhibit: number of the exhibit, for the rows.
         spool: a folder for temporary files; two calls for one function at a time need two folders.
     """
-    remarks = Remarks(function)
+    remarks = Remarks(function, source.reported)
     table = table_name(function)
     raw, path = spool / f"{table}.rows", spool / f"{table}.arrow"
     raw.unlink(missing_ok=True)
@@ -91,19 +92,20 @@ def read_artifact(source: ArtifactSource, function: str, *, exhibit: str, spool:
 
 
 def _collect(source: ArtifactSource, function: str, rows: RowSpool, remarks: Remarks) -> bool:
-    """Spools what the function yields; False where it does not apply.
+    """Spools what the function yields, up to where it fails; False where it does not apply."""
 
-    The boundary of the artifact stage: `except Exception` stands here, because a function runs code of third parties over
-    hostile data and raises anything. What it gave before stays.
-    """
-    try:
-        for descriptor in source.declared_records(function):
-            rows.declare(Shape(descriptor.name, descriptor.get_field_tuples()))
-        for value in source.iter_values(function):
+    def run() -> None:
+        prepared = source.prepare(function)
+        for descriptor in prepared.declared:
+            rows.declare(shape_of(descriptor.name, descriptor.get_field_tuples()))
+        for value in prepared.iter_values():
             _take(value, rows)
+
+    try:
+        error = attempt(run, passing=(NotApplicableError,))
     except NotApplicableError:
         return False
-    except Exception as error:  # noqa: BLE001 - see above
+    if error is not None:
         what = f"the function {function} stopped after {rows.rows} rows; what came before is kept"
         remarks.note("function-failed", what, f"{type(error).__name__}: {error}", "later rows of this kind may be missing from the table")
     return True
@@ -121,4 +123,4 @@ def _take(value: Any, rows: RowSpool) -> None:
     if descriptor is None:
         rows.add(Shape("value", ((typename_of(value), "value"),)), _Plain(value))
     else:
-        rows.add(Shape(descriptor.name, descriptor.get_field_tuples()), value)
+        rows.add(shape_of(descriptor.name, descriptor.get_field_tuples()), value)

@@ -25,6 +25,14 @@ _LOGGERS = ("dissect", "dissect.target.target", "flow")
 # Where an object lies in memory differs from run to run, and a target without a path is all that we ever open.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _TARGET = re.compile(r"^<Target [^>]*>: ")
+# What is no failure: a data disk has no operating system, a small disk no partition table, and a function that gathers from many
+# programs finds that some were never used.
+_EXPECTED = re.compile(
+    r"Failed to find OS plugin|Can't identify volume system or no volumes found"
+    r"|Subplugin \S+ is not compatible with target|Failed to load subplugin: |Subplugin \S+ raised an exception: Can't find plugin with"
+)
+# dissect warns also where a program or a version of Windows never made the file, table or key that it looks for.
+_ABSENT = re.compile(r"does not exist|not found|(could not|cannot) find", re.IGNORECASE)
 # These say what a library is going to change, nothing of the evidence.
 _OF_THE_LIBRARY = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning, SyntaxWarning, ImportWarning)
 
@@ -34,10 +42,12 @@ class Remarks:
 
     Attributes:
         function: name of the function, which becomes the problems' path; empty for the opening.
+        known: what dissect has reported before, and is not taken again.
     """
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, known: frozenset[str] = frozenset()) -> None:
         self.function = function
+        self.known = known
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
         self._left_out = 0
 
@@ -48,6 +58,20 @@ class Remarks:
             self._counts[key] += 1
         else:
             self._left_out += 1
+
+    def note_message(self, text: str, *, error: bool = False) -> None:
+        """Takes a message of dissect's own."""
+        text = _shown(text)
+        if text in self.known or _EXPECTED.match(text):
+            return
+        if _ABSENT.search(text):
+            self.note("artifact-absent", "something that dissect looks for is not there", text)
+        else:
+            self.note("dissect-error" if error else "dissect-warning", "dissect reports that it could not read something", text)
+
+    def messages(self) -> frozenset[str]:
+        """The causes taken so far, as `known` takes them."""
+        return frozenset(why for _, _, why, _ in self._counts)
 
     def problems(self) -> tuple[Problem, ...]:
         """The remarks as problems, sorted, each with its count where it came more than once."""
@@ -74,23 +98,22 @@ class _Listener(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):  # a message whose placeholders do not fit its arguments
             text = str(record.msg)
-        code = "dissect-warning" if record.levelno < logging.ERROR else "dissect-error"
-        self._remarks.note(code, "dissect reports that it could not read something", text)
+        self._remarks.note_message(text, error=record.levelno >= logging.ERROR)
 
 
 @contextmanager
 def listening(remarks: Remarks) -> Iterator[None]:
-    """While this lasts, each warning or error that dissect logs, and each Python warning on data, is a remark."""
-    listener = _Listener(remarks)
+    """While this lasts, each warning or error that dissect logs, and each Python warning on data, is a remark.
+
+    Inside another one, only the inner takes them.
+    """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [(logger, logger.level, logger.propagate) for logger in loggers]
+    before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in loggers]
+    listener = _Listener(remarks)
     for logger in loggers:
         # dissect silences its main logger when nothing is configured.
         logger.setLevel(logging.WARNING)
-    tops = [logging.getLogger(name) for name in ("dissect", "flow")]
-    for logger in tops:
-        logger.addHandler(listener)
-        logger.propagate = False
+        logger.handlers, logger.propagate = [listener], False
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
@@ -98,13 +121,11 @@ def listening(remarks: Remarks) -> Iterator[None]:
                 warnings.simplefilter("ignore", category)
             yield
         for warning in caught:
-            remarks.note("dissect-warning", "dissect reports that it could not read something", str(warning.message))
+            remarks.note_message(str(warning.message))
     finally:
-        for logger in tops:
-            logger.removeHandler(listener)
-        for logger, level, propagate in before:
+        for logger, level, propagate, handlers in before:
             logger.setLevel(level)
-            logger.propagate = propagate
+            logger.handlers, logger.propagate = handlers, propagate
 
 
 def _shown(text: str) -> str:

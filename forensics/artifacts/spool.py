@@ -8,6 +8,7 @@ hundreds of shapes. The types of a stream are those of its values: an integer co
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -33,6 +34,12 @@ class Shape:
 
     name: str
     fields: tuple[tuple[str, str], ...]
+
+
+@lru_cache(4096)
+def shape_of(name: str, fields: tuple[tuple[str, str], ...]) -> Shape:
+    """The shape of a record descriptor; of a field that it names twice, the last type counts, as for flow.record."""
+    return Shape(name, tuple((typename, field_) for field_, typename in {one: typename for typename, one in fields}.items()))
 
 
 @dataclass(slots=True)
@@ -107,10 +114,11 @@ class RowSpool:
         try:
             stored = reader.read(value)
         except OutOfRangeError as error:
-            why = f"{error} is outside of what 64 bits of nanoseconds hold (1677 to 2262)"
+            what = f"the time in {reader.field!r} is left empty"
             if str(error) == _NEVER_SET:
-                why = f"{error}: FILETIME 0, which Windows writes where no time was ever set"
-            self.remarks.note("time-out-of-range", f"the time in {reader.field!r} is left empty", why)
+                self.remarks.note("time-never-set", what, f"{error}: FILETIME 0, which Windows writes where no time was ever set")
+            else:
+                self.remarks.note("time-out-of-range", what, f"{error} is outside of what 64 bits of nanoseconds hold (1677 to 2262)")
             return None
         except (ValueError, TypeError, OverflowError, AttributeError) as error:
             what = f"the value of {reader.field!r} does not fit its type {reader.typename} and is left empty"
