@@ -1,0 +1,129 @@
+"""What a run does piece by piece: tasks, what they need to know, and the receipt of each that is finished.
+
+Tasks are addresses only, so they cost nothing to send. A receipt names every part its task wrote with its digest; it is written
+last, so a task with a receipt whose parts are there is done, and a resumed run leaves it alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.tables import Part, file_sha256, write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from forensics.filesystems.base import ListingLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeToRead:
+    """A volume with a filesystem that TSK reads: its identifier and where it starts in the media."""
+
+    volume: str
+    start_byte: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What a worker must know of a run; the same for all its tasks.
+
+    Attributes:
+        image: first file of the image.
+        folder: CASE/runs/<run>.
+        exhibit: number of the exhibit.
+        volumes: volumes to list.
+        limits: bounds on orphans.
+        rules: folder of the compiled rules inside the run's work folder; None scans nothing.
+        read_contents: whether contents are read at all.
+    """
+
+    image: Path
+    folder: Path
+    exhibit: str
+    volumes: tuple[VolumeToRead, ...]
+    limits: ListingLimits
+    rules: Path | None
+    read_contents: bool
+
+    @property
+    def tables(self) -> Path:
+        """Where the tables go."""
+        return self.folder / "tables"
+
+    @property
+    def work(self) -> Path:
+        """What only the run itself needs; gone when it is finished."""
+        return self.folder / "work"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListVolume:
+    """Lists the filesystem of one volume."""
+
+    volume: VolumeToRead
+
+    @property
+    def name(self) -> str:
+        """Name of the task, unique in a run and the same in every run over the same image."""
+        return f"list-{self.volume.volume}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadContents:
+    """Reads the contents of one batch of entries; the batch's listing lies in the work folder."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return f"content-{self.number:06d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadArtifact:
+    """Runs one dissect function over the exhibit."""
+
+    function: str
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return f"artifact-{self.function.replace('.', '_')}"
+
+
+Task = ListVolume | ReadContents | ReadArtifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a finished task wrote: parts with their digests, and how much it did."""
+
+    task: str
+    parts: tuple[Part, ...]
+    items: int
+    bytes_read: int
+    problems: int
+
+    def save(self, folder: Path) -> None:
+        """Writes the receipt under CASE/runs/<run>/receipts."""
+        receipts = folder / "receipts"
+        receipts.mkdir(exist_ok=True)
+        write_atomically(receipts / f"{self.task}.json", (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_receipt(folder: Path, task: Task) -> Receipt | None:
+    """The task's receipt if it is there and every part it names is there unchanged; else None."""
+    path = folder / "receipts" / f"{task.name}.json"
+    if not path.is_file():
+        return None
+    stored = json.loads(path.read_bytes())
+    parts = tuple(Part(**part) for part in stored.pop("parts"))
+    for part in parts:
+        file = folder / "tables" / part.table / part.name
+        if not file.is_file() or file_sha256(file) != part.sha256:
+            return None
+    return Receipt(parts=parts, **stored)
