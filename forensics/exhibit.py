@@ -132,8 +132,6 @@ class SourceFile:
             os.close(self._descriptor)
             self._descriptor = None
 
-    close = release
-
     @contextmanager
     def _opened(self) -> Iterator[int]:
         if self._descriptor is not None:

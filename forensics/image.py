@@ -45,7 +45,7 @@ class Image:
 
     def __init__(self, path: Path, media: Media) -> None:
         self.path = path
-        self.container: str = media.container
+        self.container: str = media.container.value
         self.size = media.size
         self.sector_size = media.sector_size
         self.segments: tuple[Segment, ...] = tuple(file.segment for file in media.files)

@@ -44,7 +44,11 @@ def open_disk(file: SourceFile) -> Media:
     if version not in _VERSIONS:
         message = f"{shown(file.path)}: is QCOW version {version}, which is not read; convert it to raw with qemu-img"
         raise UnsupportedImageError(message)
-    features = _FEATURES.unpack(file.read_at(_FEATURES_OFFSET, _FEATURES.size))[0] if version == _VERSIONS[-1] else 0
+    features = _FEATURES.unpack(file.read_at(_FEATURES_OFFSET, _FEATURES.size).ljust(_FEATURES.size, b"\0"))[0]
+    if features and version != _VERSIONS[-1]:
+        # Version 2 has no such field: header extensions stand there, and the library takes them for features.
+        message = f"{shown(file.path)}: is QCOW2 version 2 with header extensions, which are not read; convert it to raw with qemu-img"
+        raise UnsupportedImageError(message)
     if backing_offset:
         name = display_path(file.read_at(backing_offset, min(backing_size, _MAX_NAME_BYTES)))[0]
         message = f"{shown(file.path)}: is an overlay over the backing file '{name}', which is not opened; give a merged image"

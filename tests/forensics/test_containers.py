@@ -182,6 +182,8 @@ def test_public_virtual_disks_have_the_digest_of_what_qemu_img_gives(
         ("vdi", ["-O", "vdi"]),
         ("vhd", ["-O", "vpc", "-o", "force_size=on"]),
         ("qcow2", ["-O", "qcow2", "-c"]),
+        ("qcow2", ["-O", "qcow2", "-o", "compat=0.10"]),
+        ("qcow2", ["-O", "qcow2", "-c", "-o", "compat=0.10"]),
         ("qcow2", ["-O", "qcow2", "-c", "-o", "compression_type=zstd"]),
         ("qcow2", ["-O", "qcow2", "-o", "cluster_size=2M"]),
         ("vmdk", ["-O", "vmdk", "-o", "subformat=streamOptimized"]),
@@ -249,6 +251,7 @@ def test_a_backing_file_is_named_and_never_opened(tmp_path: Path) -> None:
         (qcow2(bytes(CLUSTER), features=1 << 4), "subclusters"),
         (qcow2(bytes(CLUSTER), features=1 << 40), "features that are not known"),
         (qcow2(bytes(CLUSTER), version=1), "QCOW version 1"),
+        (qcow2(bytes(CLUSTER), version=2, features=0x6803F85700000090), "version 2 with header extensions"),
     ],
 )
 def test_qcow2_of_kinds_that_are_not_read_is_refused(tmp_path: Path, data: bytes, told: str) -> None:
@@ -290,6 +293,21 @@ def test_a_vhd_footer_with_a_flipped_bit_is_a_problem(tmp_path: Path) -> None:
     footer[100] ^= 1
     with open_image(laid(tmp_path, "disk.vhd", bytes(8192) + footer)) as image:
         assert [problem.code for problem in image.problems()] == ["vhd-footer-checksum"]
+
+
+@pytest.mark.corpus
+def test_a_public_vhd_that_qemu_img_refuses_for_its_checksum_is_read_with_a_problem(corpus_image: Callable[[str], Path]) -> None:
+    """qemu-img 7: "Could not open 'image.vhd': Incorrect header checksum"."""
+    with open_image(corpus_image("vhd-dfvfs-image")) as image:
+        assert [problem.code for problem in image.problems()] == ["vhd-footer-checksum"]
+        assert len(image.read_at(0, image.size)) == image.size
+
+
+@pytest.mark.corpus
+def test_a_public_differencing_vhd_is_refused_though_its_parent_lies_beside_it(corpus_image: Callable[[str], Path]) -> None:
+    path = corpus_image("vhd-dfvfs-differential").with_name("image-differential.vhd")
+    with pytest.raises(UnsupportedImageError, match=r"differencing VHD over 'image\.vhd'"):
+        open_image(path)
 
 
 def test_flat_extents_are_joined_from_where_they_start(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def is_one_harmless_line(message: str) -> bool:
 def test_a_file_is_opened_for_reading_only(tmp_path: Path) -> None:
     file = SourceFile(written(tmp_path / "a.dd"))
     flags = fcntl.fcntl(file._descriptor, fcntl.F_GETFL)
-    file.close()
+    file.release()
     assert flags & os.O_ACCMODE == os.O_RDONLY
 
 
@@ -33,7 +33,7 @@ def test_a_read_is_short_only_at_the_end(tmp_path: Path) -> None:
     assert file.read_at(8, 100) == b"89"
     assert file.read_at(10, 1) == b""
     assert file.read_at(10**15, 1) == b""
-    file.close()
+    file.release()
 
 
 def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_odd_names_are_opened_and_shown_as_one_harmless_line(tmp_path: Path, nam
     file = SourceFile(written(path, b"abc"))
     assert file.read_at(0, 3) == b"abc"
     assert is_one_harmless_line(file.name)
-    file.close()
+    file.release()
 
 
 def test_a_name_too_long_for_the_system_is_refused(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_file_that_becomes_shorter_is_noticed(tmp_path: Path) -> None:
     os.truncate(path, 500)
     with pytest.raises(ImageReadError, match="ends at byte 500; it became shorter"):
         file.read_at(0, 1000)
-    file.close()
+    file.release()
 
 
 def test_a_released_file_is_read_again_and_another_in_its_place_is_noticed(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_reading_leaves_the_state_and_writing_changes_it(tmp_path: Path) -> None
     before = read_state((path,))
     file = SourceFile(path)
     file.read_at(0, 5)
-    file.close()
+    file.release()
     assert read_state((path,)) == before
     os.utime(path, ns=(1, 2))
     assert read_state((path,)) != before
