@@ -2,157 +2,176 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from chain_of_custody.checkpoint import Head
+from chain_of_custody.envelope import MAX_LINE_BYTES, STATEMENT_TYPE, leaf_hash, parse_line
+from chain_of_custody.errors import CustodyError
+from chain_of_custody.events import Event
+from chain_of_custody.merkle import tree_root
+from chain_of_custody.roster import FILE_NAME as ROSTER_NAME
+from chain_of_custody.roster import parse_roster
+from chain_of_custody.statement import parse_body
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from chain_of_custody.roster import Roster
+    from chain_of_custody.statement import Statement
+
 LOG: Final = ("custody", "custody.intoto.jsonl")
-# custody-log format, section 1: a line is at most 1 MiB.
-_LONGEST_LINE: Final = 1 << 20
-_LEAF_PREFIX: Final = b"\0"  # RFC 6962, section 2.1
-_EVENT_WORDS: Final = {
-    "log.init": "The log was opened",
-    "log.recovered": "The log was repaired after an interruption",
-    "log.seal": "The log was closed for good",
-    "roster.update": "The list of who may sign was changed",
-    "checkpoint.anchor": "The state of the log was fixed in time by an outside party",
-    "clock.adjust": "The clock was set",
-    "evidence.seize": "The exhibit was seized",
-    "evidence.acquire": "The image was made",
-    "evidence.receive": "The exhibit was received",
-    "evidence.store": "The exhibit was put into storage",
-    "evidence.access": "The exhibit was taken out or opened",
-    "evidence.verify": "The digests of the image were computed and compared",
-    "evidence.return": "The exhibit was returned",
-    "evidence.destroy": "The exhibit was destroyed",
-    "handover.release": "The exhibit was handed over",
-    "handover.receipt": "The handover was acknowledged",
-    "handover.refuse": "The handover was refused",
-    "process.start": "The examination by this tool began",
-    "process.end": "The examination ended and its results were sealed",
-    "process.abort": "The examination was broken off",
-    "output.export": "A report or export was made",
-    "note.add": "A note was added",
-    "entry.correct": "An earlier entry was corrected by this one",
+_WORDS: Final = {
+    Event.LOG_INIT: "The log was opened",
+    Event.LOG_RECOVERED: "The log was repaired after an interruption",
+    Event.LOG_SEAL: "The log was closed for good",
+    Event.ROSTER_UPDATE: "The list of who may sign was changed",
+    Event.CHECKPOINT_ANCHOR: "The state of the log was fixed in time by an outside party",
+    Event.CLOCK_ADJUST: "The clock was set",
+    Event.EVIDENCE_SEIZE: "The exhibit was seized",
+    Event.EVIDENCE_ACQUIRE: "The image was made",
+    Event.EVIDENCE_RECEIVE: "The exhibit was received",
+    Event.EVIDENCE_STORE: "The exhibit was put into storage",
+    Event.EVIDENCE_ACCESS: "The exhibit was taken out or opened",
+    Event.EVIDENCE_VERIFY: "The image was checked against its digests",
+    Event.EVIDENCE_RETURN: "The exhibit was returned",
+    Event.EVIDENCE_DESTROY: "The exhibit was destroyed",
+    Event.HANDOVER_RELEASE: "The exhibit was handed over",
+    Event.HANDOVER_RECEIPT: "The handover was acknowledged",
+    Event.HANDOVER_REFUSE: "The handover was refused",
+    Event.PROCESS_START: "The examination by this tool began",
+    Event.PROCESS_END: "The examination ended and its results were sealed",
+    Event.PROCESS_ABORT: "The examination was broken off",
+    Event.OUTPUT_EXPORT: "A report or export was made",
+    Event.NOTE_ADD: "A note was added",
+    Event.ENTRY_CORRECT: "An earlier entry was corrected by this one",
 }
+# What a demonstration identity names its logs; the roster says it too, but may have been replaced since.
+_DEMONSTRATION: Final = "demonstration.invalid/"
+_OF_AN_EXHIBIT: Final = ("evidence.", "handover.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustodyEntry:
-    """One line of the log. `entry` is its SHA-256 as an RFC 6962 leaf, hex: its identity. Times as recorded, UTC."""
+    """One line of the log.
+
+    Attributes:
+        entry: its SHA-256 as an RFC 6962 leaf, hex: its identity.
+        time: UTC as recorded, "YYYY-MM-DD HH:MM:SS.ffffff".
+        words: the event in plain words.
+        keys: of each signature the keyid and the person or machine that the case's roster gives for it.
+        refs: relation and entry that it refers to.
+    """
 
     seq: int
     entry: str
     time: str
-    zone: str
-    clock: str
-    event: str
     words: str
-    actor: str
-    role: str
-    agency: str
-    place: str
-    purpose: str
-    subjects: tuple[tuple[str, str], ...]
+    statement: Statement
+    keys: tuple[tuple[str, str], ...]
     details: tuple[tuple[str, str], ...]
-    keyid: str
-    demonstration: bool
+
+    @property
+    def event(self) -> str:
+        """The event's name in the format."""
+        return str(self.statement.event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustodyLog:
-    """All entries in order, and what could not be read as an entry (number of the line, reason)."""
+    """What the case's custody folder says.
+
+    Attributes:
+        entries: the lines that can be read, in order.
+        unreadable: number of the line from 1, and why, for every other line.
+        roster: "held", "missing", or why it does not hold.
+        demonstration: whether the case's roster is one of a demonstration identity.
+        head: origin, number of entries and root on one line, as `evidex verify --expect-head` takes it; "" where lines are unreadable
+            or missing, because it would then not be the log's.
+    """
 
     entries: tuple[CustodyEntry, ...]
     unreadable: tuple[tuple[int, str], ...]
-
-    @property
-    def head(self) -> CustodyEntry | None:
-        """The last entry."""
-        return self.entries[-1] if self.entries else None
-
-    @property
-    def demonstration(self) -> bool:
-        """Whether an entry was signed by a demonstration identity."""
-        return any(one.demonstration for one in self.entries)
+    roster: str
+    demonstration: bool
+    head: str
 
     def about(self, exhibit: str, run: str) -> tuple[CustodyEntry, ...]:
-        """Entries that concern the exhibit, the run, or the log as a whole."""
-        return tuple(one for one in self.entries if _concerns(one, exhibit, run))
+        """The entries but those that clearly belong to another exhibit or run; what corrects or answers one of them is among them."""
+        chosen: dict[str, CustodyEntry] = {}
+        for one in self.entries:
+            if _concerns(one, exhibit, run) or any(ref.entry in chosen for ref in one.statement.refs):
+                chosen[one.entry] = one
+        return tuple(chosen.values())
 
 
 def _concerns(entry: CustodyEntry, exhibit: str, run: str) -> bool:
-    named = {name for name, _ in entry.subjects}
-    details = dict(entry.details)
-    if entry.event.startswith(("log.", "roster.", "clock.", "checkpoint.")):
-        return True
+    details = entry.statement.details
     if "run" in details:
-        return details["run"] == run
-    return exhibit in named or details.get("exhibit") == exhibit or any(run in name for name in named)
+        return bool(details["run"] == run)
+    if "exhibit" in details:
+        return bool(details["exhibit"] == exhibit)
+    names = {one.name for one in entry.statement.subjects}
+    return not entry.event.startswith(_OF_AN_EXHIBIT) or not names or exhibit in names
 
 
 def _flat(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def parse_entry(line: bytes) -> CustodyEntry:
-    """One line of the log, without its LF.
-
-    Raises:
-        ValueError: it is no envelope with a custody event in it (KeyError and TypeError count as such).
-    """
-    try:
-        envelope = json.loads(line)
-        body = json.loads(base64.b64decode(envelope["payload"], validate=True))
-        return _entry(line, envelope, body, body["predicate"])
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        message = f"a member is missing or of another type: {error}"
-        raise ValueError(message) from error
-
-
-def _entry(line: bytes, envelope: Mapping[str, Any], body: Mapping[str, Any], predicate: Mapping[str, Any]) -> CustodyEntry:
-    actor = predicate["actor"]
-    time = predicate["time"]
-    location = predicate.get("location") or {}
+def _read_entry(line: bytes, roster: Roster | None) -> CustodyEntry:
+    envelope = parse_line(line, STATEMENT_TYPE)
+    statement = parse_body(envelope.body)
+    signers = roster.signers if roster else {}
+    names = {keyid: f"{signer.name}, {signer.role}, {signer.agency}" for keyid, signer in signers.items()}
     return CustodyEntry(
-        seq=int(predicate["log"]["seq"]),
-        entry=hashlib.sha256(_LEAF_PREFIX + line).hexdigest(),
-        time=str(time["utc"]).replace("T", " ").removesuffix("Z"),
-        zone=str(time.get("tz", "")),
-        clock=str(time.get("sync", "")),
-        event=str(predicate["event"]),
-        words=_EVENT_WORDS.get(str(predicate["event"]), str(predicate["event"])),
-        actor=str(actor.get("name") or actor.get("id") or ""),
-        role=str(actor.get("role", "")),
-        agency=str(actor.get("agency", "")),
-        place=", ".join(str(location[key]) for key in ("name", "host") if location.get(key)),
-        purpose=str(predicate.get("purpose", "")),
-        subjects=tuple((str(one.get("name", "")), str(one["digest"].get("sha256", ""))) for one in body["subject"]),
-        details=tuple((str(key), _flat(value)) for key, value in sorted((predicate.get("details") or {}).items())),
-        keyid=str(envelope["signatures"][0]["keyid"]),
-        demonstration="demonstration" in " ".join(_flat(actor.get(key, "")) for key in ("id", "name", "role", "agency")).lower(),
+        seq=statement.seq,
+        entry=leaf_hash(line).hex(),
+        time=statement.utc.replace("T", " ").removesuffix("Z"),
+        words=_WORDS[statement.event],
+        statement=statement,
+        keys=tuple((one.keyid, names.get(one.keyid, "not in the case's roster")) for one in envelope.signatures),
+        details=tuple((key, _flat(value)) for key, value in sorted(statement.details.items())),
     )
+
+
+def _read_roster(case: Path) -> tuple[Roster | None, str]:
+    try:
+        return parse_roster((case / "custody" / ROSTER_NAME).read_bytes()), "held"
+    except FileNotFoundError:
+        return None, "missing"
+    except (OSError, CustodyError) as error:
+        return None, str(error)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines without LF, none longer than the format allows and one byte."""
+    if path.is_file():
+        with path.open("rb") as log:
+            while line := log.readline(MAX_LINE_BYTES + 1):
+                yield line.removesuffix(b"\n")
 
 
 def read_custody(case: Path) -> CustodyLog:
     """The log of a case; without entries where there is none."""
+    roster, held = _read_roster(case)
     entries: list[CustodyEntry] = []
     unreadable: list[tuple[int, str]] = []
-    path = case.joinpath(*LOG)
-    if not path.is_file():
-        return CustodyLog(entries=(), unreadable=())
-    with path.open("rb") as log:
-        number = 0
-        while line := log.readline(_LONGEST_LINE + 1):
-            number += 1
-            try:
-                entries.append(parse_entry(line.removesuffix(b"\n")))
-            except (ValueError, RecursionError) as error:
-                unreadable.append((number, str(error)))
-    return CustodyLog(entries=tuple(entries), unreadable=tuple(unreadable))
+    leaves: list[bytes] = []
+    for number, line in enumerate(_lines(case.joinpath(*LOG)), 1):
+        leaves.append(leaf_hash(line))
+        try:
+            entries.append(_read_entry(line, roster))
+        except CustodyError as error:
+            unreadable.append((number, str(error)))
+    whole = bool(entries) and not unreadable
+    return CustodyLog(
+        entries=tuple(entries),
+        unreadable=tuple(unreadable),
+        roster=held,
+        demonstration=(roster is not None and roster.demonstration)
+        or any(one.statement.origin.startswith(_DEMONSTRATION) for one in entries),
+        head=Head(origin=entries[0].statement.origin, size=len(leaves), root=tree_root(leaves)).text if whole else "",
+    )

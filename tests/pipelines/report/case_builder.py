@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chain_of_custody.envelope import STATEMENT_TYPE, Signature, to_line
+from chain_of_custody.events import Event
+from chain_of_custody.statement import Actor, Statement, Subject, Tool, to_body
 from forensics import schema
 
 if TYPE_CHECKING:
@@ -180,30 +182,21 @@ def write_table(run: Path, name: str, columns: pa.Schema, rows: Sequence[dict[st
         pq.write_table(pa.Table.from_pylist(part, schema=columns), folder / f"part-{number:05d}.parquet")
 
 
-def custody_line(
-    seq: int, event: str, *, actor: str = "B. Officer", details: dict[str, Any] | None = None, subject: str = EXHIBIT
-) -> bytes:
-    """A line of the shape that the custody format states in section 2; the signature is none."""
-    body = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "predicateType": "urn:evidex:custody-event:v1",
-        "subject": [{"name": subject, "digest": {"sha256": "ab" * 32}}],
-        "predicate": {
-            "log": {"origin": "police.example/case/1", "prev": "00" * 32, "seq": seq},
-            "event": event,
-            "time": {"utc": "2026-11-23T14:54:04.603848Z", "tz": "+01:00", "sync": "none"},
-            "actor": {"id": "B-1", "name": actor, "role": "examiner", "agency": "B"},
-            "location": {"name": "lab", "host": "ws-17"},
-            "authority": {"case": "1", "basis": "order"},
-            "purpose": "examination",
-            "tool": {"name": "evidex", "version": "0.1.0", "commit": ""},
-            "details": details or {},
-            "refs": [],
-        },
-    }
-    payload = base64.b64encode(json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()).decode()
-    envelope = {"payload": payload, "payloadType": "application/vnd.in-toto+json", "signatures": [{"keyid": "cd" * 32, "sig": "AAAA"}]}
-    return json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
+def custody_line(seq: int, event: Event, *, details: dict[str, Any] | None = None, subject: str = EXHIBIT, **values: Any) -> bytes:
+    """A line as the custody format states it, without LF; its signature is none, since a report verifies nothing."""
+    statement = Statement(
+        origin=values.pop("origin", "police.example/case/1"),
+        prev="0" * 64,
+        seq=seq,
+        event=event,
+        utc="2026-11-23T14:54:04.603848Z",
+        actor=Actor(id="B-1", name="B. Officer", role="examiner", agency="B"),
+        tool=Tool(name="evidex", version="0.1.0"),
+        subjects=(Subject(name=subject, sha256="ab" * 32),),
+        details=details or {},
+        **values,
+    )
+    return to_line(STATEMENT_TYPE, to_body(statement), (Signature(keyid="cd" * 32, sig=b"no signature"),))
 
 
 def build_case(
@@ -240,9 +233,9 @@ def build_case(
     (run / "run.json").write_text(json.dumps(document), encoding="utf-8")
     (case / "custody").mkdir()
     lines = [
-        custody_line(0, "log.init"),
-        custody_line(1, "process.start", details={"run": RUN}),
-        custody_line(2, "process.end", details={"run": RUN}),
+        custody_line(0, Event.LOG_INIT),
+        custody_line(1, Event.PROCESS_START, details={"run": RUN}),
+        custody_line(2, Event.PROCESS_END, details={"run": RUN}),
     ]
     (case / "custody" / "custody.intoto.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     return case

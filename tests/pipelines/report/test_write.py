@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from chain_of_custody.events import Event
 from forensics import schema
 from pipelines.report.errors import ReportError
 from pipelines.report.write import write_report
@@ -256,7 +257,7 @@ def test_ranges_that_do_not_add_up_are_said_aloud(tmp_path: Path) -> None:
 
 def test_demonstration_identity_is_said_on_every_page(small_case: Path) -> None:
     log = small_case / "custody" / "custody.intoto.jsonl"
-    log.write_bytes(log.read_bytes() + custody_line(3, "process.start", actor="Demonstration identity", details={"run": RUN}) + b"\n")
+    log.write_bytes(custody_line(0, Event.LOG_INIT, origin="demonstration.invalid/case/1") + b"\n")
     for name, page in pages(write_report(small_case, RUN)).items():
         assert "Demonstration only." in page.text, name
 
