@@ -23,7 +23,7 @@ rule script_turns_protection_off {
         description = "Command line that switches the virus protection of Windows off or tells it to overlook a folder or program."
         author = "Evidex developers"
         licence = "AGPL-3.0-or-later"
-        severity = "high"
+        severity = "medium"
         reference = "https://attack.mitre.org/techniques/T1562/001/"
         false_positives = "Administrators and installation scripts of some programs."
     strings:

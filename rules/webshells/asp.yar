@@ -10,9 +10,45 @@ rule webshell_asp_runs_request {
         false_positives = "Lessons about web shells."
     strings:
         $tag = /<%[@!=#\s]/
+        $script = /language\s{0,2}=\s{0,2}["']?jscript/ nocase
+        $eval = /\beval\s{0,4}\(/ nocase
+        $request = /\brequest\s{0,4}[.\[(]/ nocase
         $run = /(eval|execute|executeglobal)[\s(]{1,6}request\s{0,4}(\.\s{0,4}(item|form|querystring|cookies|params|headers))?\s{0,4}[\[(]\s{0,4}["']/ nocase
     condition:
-        filesize < 1MB and $tag and $run
+        filesize < 1MB and $tag and ($run or (filesize < 4KB and $script and $eval and $request))
+}
+
+rule webshell_asp_command {
+    meta:
+        description = "ASP page that starts a command line with what a visitor sends and shows its answer."
+        author = "Evidex developers"
+        licence = "AGPL-3.0-or-later"
+        severity = "high"
+        reference = "https://attack.mitre.org/techniques/T1505/003/"
+        false_positives = "In-house administration pages."
+    strings:
+        $tag = /<%[@!=#\s]/
+        $create = /createobject\s{0,4}\(\s{0,4}["']wscript\.shell/ nocase
+        $run = /\.\s{0,2}(exec|run)[\s(]/ nocase
+        $shell = /(cmd\.exe|%comspec%|\/c\s)/ nocase
+        $request = /\brequest\s{0,4}(\.\s{0,4}(form|querystring|item)\s{0,4})?\(\s{0,4}["']/ nocase
+    condition:
+        filesize < 1MB and all of them
+}
+
+rule webshell_asp_encoded {
+    meta:
+        description = "ASP page whose program text is scrambled so that it cannot be read on the server."
+        author = "Evidex developers"
+        licence = "AGPL-3.0-or-later"
+        severity = "medium"
+        reference = "https://attack.mitre.org/techniques/T1027/"
+        false_positives = "Older commercial ASP programs that hide their source from their buyers."
+    strings:
+        $tag = /<%@\s{0,8}(page\s{1,8})?language\s{0,4}=\s{0,4}["']?(vb|j)script\.encode/ nocase
+        $code = "#@~^"
+    condition:
+        filesize < 1MB and all of them
 }
 
 rule webshell_aspx_command {

@@ -31,6 +31,55 @@ rule webshell_php_request_names_function {
         filesize < 1MB and $tag and $call
 }
 
+rule webshell_php_small_command {
+    meta:
+        description = "Very short PHP page that takes something from the visitor and runs it as a command or as code."
+        author = "Evidex developers"
+        licence = "AGPL-3.0-or-later"
+        severity = "high"
+        reference = "https://attack.mitre.org/techniques/T1505/003/"
+        false_positives = "Short administration scripts written without care."
+    strings:
+        $tag = /<\?(php|=|\s)/ nocase
+        $take = /\$[a-z_][a-z0-9_]{0,30}\s{0,4}=\s{0,4}\(?\s{0,4}@?((base64_decode|stripslashes|urldecode|trim|strrev|hex2bin)\s{0,4}\(\s{0,4}){0,2}\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[/ nocase
+        $run = /[^a-z0-9_>:](eval|assert|system|shell_exec|passthru|popen|proc_open|exec)\s{0,4}\(\s{0,4}@?((base64_decode|stripslashes|urldecode|trim|strrev|hex2bin|\$[a-z_][a-z0-9_]{0,30})\s{0,4}\(\s{0,4}){0,2}\$[a-z_]/ nocase
+    condition:
+        filesize < 2KB and $tag and $take and $run
+}
+
+rule webshell_php_callback {
+    meta:
+        description = "PHP page that hands what a visitor sends to a function whose name is hidden or that runs commands."
+        author = "Evidex developers"
+        licence = "AGPL-3.0-or-later"
+        severity = "high"
+        reference = "https://attack.mitre.org/techniques/T1505/003/"
+        false_positives = "Short test scripts of programmers."
+    strings:
+        $tag = /<\?(php|=|\s)/ nocase
+        $named = /(call_user_func|call_user_func_array|array_map|array_filter|array_walk|usort|uasort|uksort|register_shutdown_function|register_tick_function|forward_static_call)\s{0,4}\(\s{0,4}["'](assert|system|exec|eval|passthru|shell_exec|create_function)["']\s{0,4},[^;\r\n]{0,60}\$_(GET|POST|REQUEST|COOKIE)\b/ nocase
+        $variable = /(call_user_func|call_user_func_array|array_map|array_filter|array_walk|register_shutdown_function|register_tick_function|forward_static_call)\s{0,4}\(\s{0,4}\$[a-z_][a-z0-9_]{0,30}\s{0,4},\s{0,4}(\(array\)\s{0,4}|array\s{0,4}\(\s{0,4}|\[\s{0,4})?\$_(GET|POST|REQUEST|COOKIE)\b/ nocase
+        $direct = /[;{}\s@]\$[a-z_][a-z0-9_]{0,30}\s{0,4}\(\s{0,4}@?\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[/ nocase
+    condition:
+        $tag and (($named and filesize < 1MB) or (filesize < 2KB and ($variable or $direct)))
+}
+
+rule webshell_php_drops_file {
+    meta:
+        description = "PHP page that writes a file whose name and content a visitor sends: it brings further programs onto the server."
+        author = "Evidex developers"
+        licence = "AGPL-3.0-or-later"
+        severity = "high"
+        reference = "https://attack.mitre.org/techniques/T1505/003/"
+        false_positives = "Editors of web sites written without care."
+    strings:
+        $tag = /<\?(php|=|\s)/ nocase
+        $write = /file_put_contents\s{0,4}\(\s{0,4}((base64_decode|stripslashes|urldecode|trim)\s{0,4}\(\s{0,4})?\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[[^\]\r\n]{1,40}\][^,;\r\n]{0,10},\s{0,4}((base64_decode|stripslashes|urldecode|hex2bin)\s{0,4}\(\s{0,4})?\$_(GET|POST|REQUEST|COOKIE)\b/ nocase
+        $open = /fwrite\s{0,4}\(\s{0,4}fopen\s{0,4}\(\s{0,4}\$_(GET|POST|REQUEST|COOKIE)\s{0,4}\[[^;\r\n]{1,60}\$_(GET|POST|REQUEST|COOKIE)\b/ nocase
+    condition:
+        filesize < 1MB and $tag and any of ($write, $open)
+}
+
 rule webshell_php_packed_code {
     meta:
         description = "PHP page whose real code is packed into one long text and unpacked and run when the page is opened."

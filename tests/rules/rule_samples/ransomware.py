@@ -6,18 +6,23 @@ SAMPLES = (
     Sample(
         rule="ransomware_note",
         hit=text(
-            "All your files have been en^crypted!\r\nInstall Tor Brow^ser and pay in bit^coin. "
-            "Do not re^name files. The pri^ce will double. Your personal ID: 0"
+            "All your important fi^les have been encr^ypted!\r\nTo decr^ypt them install Tor Brow^ser and pay in bit^coin. "
+            "Do not re^name files. The pri^ce will double in 72 ho^urs. Your personal ID: 0"
         ),
         near_miss=text(
-            "Your files have been en^crypted with BitLocker by your company. "
-            "Keep the decryption key in a safe place. Do not rename the key file."
+            "Your fi^les have been encr^ypted with BitLocker by your company. Keep the decryption key in a safe place. "
+            "Do not re^name the key file. Contact us at the help desk in room 3."
         ),
     ),
     Sample(
         rule="ransomware_note_data_theft",
-        hit=text("We have down^loaded 400 GB of your data. It will be pub^lished unless you write to us: http://example.on^ion"),
-        near_miss=text("We have downloaded the update. The results will be published in our blog. Your data stays with you."),
+        hit=text(
+            "We have down^loaded 400 GB from your net^work. If you re^fuse to pay the ran^som it will be pub^lished on our blog: "
+            "http://example.on^ion. Contact us within 3 days."
+        ),
+        near_miss=text(
+            "We have down^loaded the update. The results will be published in our blog. Your data stays with you. Contact us within 3 days."
+        ),
     ),
     Sample(
         rule="ransomware_program_destroys_backups",

@@ -40,11 +40,11 @@ SAMPLES = (
     Sample(
         rule="webshell_aspx_command",
         hit=text(
-            '<%@ Page Language="C#" %><%@ Import Namespace="System.Diagnostics" %><% var i = new ProcessStart^Info("cm^d.exe", '
+            '<%@ Page Language="C#" %><%@ Import Namespace="System.Diag^nostics" %><% var i = new ProcessStart^Info("cm^d.exe", '
             '"/c " + Requ^est["c"]); i.RedirectStandard^Output = true; %>'
         ),
         near_miss=text(
-            '<%@ Page Language="C#" %><%@ Import Namespace="System.Diagnostics" %><% var p = new ProcessStartInfo("report.exe"); '
+            '<%@ Page Language="C#" %><%@ Import Namespace="System.Diag^nostics" %><% var p = new ProcessStartInfo("report.exe"); '
             'p.RedirectStandardOutput = true; Log(Request["c"]); %>'
         ),
     ),
@@ -70,6 +70,42 @@ SAMPLES = (
         near_miss=text(
             '<%@ page import="java.util.*" %><%! class U extends ClassLoader { Class g(String n) { return findSystemClass(n); } } %>'
             '<% Cipher.getInstance("AES"); request.getReader(); %>'
+        ),
+    ),
+    Sample(
+        rule="webshell_php_small_command",
+        hit=text("<?php $c = base64_^decode($_G^ET['c']); sys^tem($c); ?>"),
+        near_miss=text("<?php $c = $_GET['c']; echo file_exists($c) ? 'yes' : 'no'; $db->exec($sql); ?>"),
+    ),
+    Sample(
+        rule="webshell_php_callback",
+        hit=text("<?php array_^map('ass^ert', array($_PO^ST['x'])); ?>"),
+        near_miss=text("<?php $clean = array_map('trim', $_POST); $user->load($_POST['x']); ?>"),
+    ),
+    Sample(
+        rule="webshell_php_drops_file",
+        hit=text("<?php file_put_^contents($_PO^ST['n'], base64_^decode($_PO^ST['c'])); ?>"),
+        near_miss=text("<?php file_put_contents($cache, $_POST['c']); fwrite($log, $_POST['n']); ?>"),
+    ),
+    Sample(
+        rule="webshell_asp_command",
+        hit=text(
+            '<% Set s = Server.Create^Object("WScr^ipt.Shell"): Response.Write s.Ex^ec("cm^d.exe /c " & Requ^est("c")).StdOut.ReadAll %>'
+        ),
+        near_miss=text(
+            '<% Set s = Server.CreateObject("ADODB.Connection"): s.Execute "select 1": n = Request("c") %> cm^d.exe is not used'
+        ),
+    ),
+    Sample(
+        rule="webshell_asp_encoded",
+        hit=text("<%@ LANGUAGE = VBScr^ipt.Enc^ode %><%#@^~^" + "AAAA==%>").replace(b"#@~", b"#@~\x5e"),
+        near_miss=text("<%@ LANGUAGE = VBScript %><% ' VBScript.Encode scrambles pages %>"),
+    ),
+    Sample(
+        rule="webshell_jsp_drops_file",
+        hit=text('<%@ page import="java.io.*" %><% new FileOutput^Stream(application.getRealPath("/") + request.get^Parameter("f")); %>'),
+        near_miss=text(
+            '<%@ page import="java.io.*" %><% new FileOutputStream(File.createTempFile("a", "b")); request.getParameter("f"); %>'
         ),
     ),
 )
