@@ -75,8 +75,9 @@ class EwfReader:
             end = min(start + volume.sectors_per_chunk, volume.sector_count) - 1
             message = f"sectors {start} to {end} are damaged: chunk {index} {chunk.fault}"
             raise ImageReadError(message)
-        self._cache.put(index, chunk.data)
-        return chunk.data
+        data = bytes(chunk.data)
+        self._cache.put(index, data)
+        return data
 
     def _read(self, start: int, stop: int) -> list[Chunk]:
         """The chunks from `start` to `stop`, exclusive; all of one table."""
@@ -109,7 +110,7 @@ class EwfReader:
     def _block_task(self, start: int, stop: int) -> Callable[[], MediaBlock]:
         def task() -> MediaBlock:
             chunks = self._read(start, stop)
-            data = b"".join(chunk.data.ljust(self._size(start + i), b"\0") for i, chunk in enumerate(chunks))
+            data = b"".join(_filled(chunk.data, self._size(start + i)) for i, chunk in enumerate(chunks))
             return MediaBlock(data, tuple(self._damage(start + i, chunk.fault) for i, chunk in enumerate(chunks) if chunk.fault))
 
         return task
@@ -117,6 +118,10 @@ class EwfReader:
     def _damage(self, index: int, why: str) -> Damage:
         start = index * self._volume.chunk_size
         return Damage(start_byte=start, size_bytes=self._size(index), code="chunk-checksum", why=why, chunks=1)
+
+
+def _filled(data: bytes | memoryview, size: int) -> bytes | memoryview:
+    return data if len(data) == size else bytes(data).ljust(size, b"\0")
 
 
 def open_ewf(files: Sequence[SourceFile]) -> Media:

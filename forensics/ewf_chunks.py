@@ -60,7 +60,7 @@ class ChunkPlaces:
 class Chunk:
     """The data of a chunk, and what is wrong with it; "" where its checksum holds. Damaged data is as stored, or empty."""
 
-    data: bytes
+    data: bytes | memoryview
     fault: str = ""
 
 
@@ -186,10 +186,9 @@ def _inflate(stored: memoryview, size: int) -> Chunk:
 
 
 def _plain(stored: memoryview, size: int) -> Chunk:
-    length = min(len(stored) - _CHECKSUM.size, size)
-    if length < size:
-        return Chunk(bytes(stored[:size]), "is stored shorter than a chunk")
-    data = bytes(stored[:size])
+    data = stored[:size]
+    if len(stored) < size + _CHECKSUM.size:
+        return Chunk(data, "is stored shorter than a chunk")
     for at in (size, len(stored) - _CHECKSUM.size):
         # The last chunk of the media may be stored at its full size, padded; then its checksum covers the padding.
         if zlib.adler32(stored[:at]) == _CHECKSUM.unpack(stored[at : at + _CHECKSUM.size])[0]:
