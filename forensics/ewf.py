@@ -133,6 +133,8 @@ def open_ewf(files: Sequence[SourceFile]) -> Media:
     """
     chains = [read_chain(file) for file in files]
     used, problems = _check_set(files, chains)
+    for ignored in files[used:]:
+        ignored.release()
     files, chains = files[:used], chains[:used]
     volume = _volume(files[0], chains[0])
     problems += _check_same_set(files, chains, volume)
