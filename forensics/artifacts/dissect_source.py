@@ -8,7 +8,7 @@ What dissect gets wrong or leaves to chance is put right here:
   a sector, without an error;
 - each function runs on a target of its own over the filesystems opened once, so what it yields and reports does not depend on
   which functions ran before it (plugins keep what they read, and report a failure only the first time);
-- the extensions that a name without one may have are tried in one order, not in that of Python's hash seed.
+- what corrections.py lists.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dissect.target.exceptions import PluginError, PluginNotFoundError, Unsuppor
 from dissect.target.helpers import config
 
 from forensics.artifacts.boundary import attempt
+from forensics.artifacts.corrections import correct_environment, correct_plugin
 from forensics.artifacts.ntfs_names import remember_names
 from forensics.artifacts.remarks import Remarks, listening
 from forensics.errors import ForensicsError
@@ -101,6 +102,7 @@ class ArtifactSource:
             plugin_, found = target.get_function(function)
         except (UnsupportedPluginError, PluginNotFoundError) as error:
             raise NotApplicableError(str(error)) from error
+        correct_plugin(plugin_)
         declared = getattr(found, "__record__", None) or ()
         # A descriptor without "/" in its name stands for records whose fields are known only when they come.
         several = declared if isinstance(declared, (list, tuple)) else (declared,)
@@ -174,15 +176,7 @@ def _start_system(target: Any) -> None:
     target._mount_others()  # noqa: SLF001
     target._applied = True  # noqa: SLF001
     if target.os == "windows":
-        environment, _ = target.get_function("pathext")
-        environment._pathext = _Extensions(target.pathext)  # noqa: SLF001 - the plugin's own cache
-
-
-class _Extensions(set[str]):
-    """A set whose union with another comes in one order; the resolver walks that union and takes the first that exists."""
-
-    def __or__(self, other: Any) -> Any:
-        return dict.fromkeys(sorted({*self, *other}))
+        correct_environment(target.get_function("pathext")[0])
 
 
 def _is_exfat(volume: Any, remarks: Remarks) -> bool:

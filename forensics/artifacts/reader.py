@@ -14,7 +14,7 @@ from forensics.artifacts.dissect_source import NotApplicableError
 from forensics.artifacts.layout import lay_out, table_name
 from forensics.artifacts.mapper import iter_sorted, unify
 from forensics.artifacts.remarks import Remarks, listening
-from forensics.artifacts.spool import RowSpool, Shape, shape_of
+from forensics.artifacts.spool import RowSpool, Shape, SpoolError, shape_of
 from forensics.artifacts.values import typename_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def read_artifact(source: ArtifactSource, function: str, *, exhibit: str, spool:
         function: a function of dissect.target, e.g. "amcache.files".
         exhibit: number of the exhibit, for the rows.
         spool: a folder for temporary files; two calls for one function at a time need two folders.
+
+    Raises:
+        SpoolError: the folder cannot be written to.
     """
     remarks = Remarks(function, source.reported)
     table = table_name(function)
@@ -102,7 +105,7 @@ def _collect(source: ArtifactSource, function: str, rows: RowSpool, remarks: Rem
             _take(value, rows)
 
     try:
-        error = attempt(run, passing=(NotApplicableError,))
+        error = attempt(run, passing=(NotApplicableError, SpoolError))
     except NotApplicableError:
         return False
     if error is not None:

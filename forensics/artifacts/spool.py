@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from forensics.artifacts.values import FieldReader, OutOfRangeError, as_text, field_readers
+from forensics.errors import ForensicsError
 from forensics.schema import TEXT
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ _ROWS = 16_384
 _BYTES = 64 * 1024 * 1024
 _SHAPE = b"shape"
 _NEVER_SET = "1601-01-01T00:00:00+00:00"
+
+
+class SpoolError(ForensicsError):
+    """Rows cannot be written to the temporary folder. Fatal: it is full or gone, and no fault of the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,21 @@ class RowSpool:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits in memory to the file."""
-        with self.path.open("ab") as file:
-            for number, (shape, buffer) in enumerate(self._buffers.items()):
-                if buffer.rows:
-                    self._write(file, number, shape, buffer)
-                    buffer.columns = [[] for _ in buffer.readers]
-                    buffer.rows = 0
+        """Writes what waits in memory to the file.
+
+        Raises:
+            SpoolError: the file cannot be written.
+        """
+        try:
+            with self.path.open("ab") as file:
+                for number, (shape, buffer) in enumerate(self._buffers.items()):
+                    if buffer.rows:
+                        self._write(file, number, shape, buffer)
+                        buffer.columns = [[] for _ in buffer.readers]
+                        buffer.rows = 0
+        except OSError as error:
+            message = f"{self.path}: artifact rows cannot be spooled: {error.strerror or error}"
+            raise SpoolError(message) from error
         self._waiting = self._bytes = 0
 
     def iter_batches(self) -> Iterator[tuple[Shape, pa.RecordBatch]]:
