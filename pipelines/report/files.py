@@ -26,7 +26,7 @@ _HEADS: Final = (
     Head(title="Name and address", meaning="path, then volume, metadata address and SHA-256", style="wide"),
     Head(title="State", meaning="whether the name and the file were still in use"),
     Head(title="Size", meaning="as the filesystem states it", style="num"),
-    Head(title="Type by content", style="type"),
+    Head(title="Type by content", meaning="MIME type and description, as libmagic reads the content", style="type"),
     Head(title="Times (UTC)", style="time"),
     Head(title="YARA scan", meaning="whether the whole content was scanned, and how many rules match"),
 )
@@ -36,7 +36,8 @@ _STATES: Final = {
     "deleted name": "deleted name; its content now belongs to another file",
     "orphan": "deleted, name of its folder lost",
 }
-_LOCAL: Final = "UTC"
+_UTC: Final = "UTC"
+_DESCRIPTION_LIMIT: Final = 80
 
 
 def address_line(volume: str, address: int | None, stream: str) -> Markup:
@@ -50,7 +51,7 @@ def address_line(volume: str, address: int | None, stream: str) -> Markup:
 def _times(row: dict[str, Any]) -> Markup:
     named = [(name, row[name]) for name in ("modified", "created", "accessed", "deleted") if row[name]]
     lines = [trusted(f"<span>{name}</span> {show(value)}") for name, value in named]
-    if named and row["tz_basis"] and row["tz_basis"] != _LOCAL:
+    if named and row["tz_basis"] and row["tz_basis"] != _UTC:
         lines.append(trusted(f'<em class="warn">{show(row["tz_basis"])}</em>'))
     return join(lines, by="<br>") if lines else NOTHING
 
@@ -76,6 +77,8 @@ def _row(values: tuple[Any, ...]) -> Row:
     state = _STATES.get(row["recovery"], row["recovery"])
     kind = row["mime_type"] or (row["kind"] if row["kind"] != "file" else None)
     types = [cell(kind)]
+    if row["description"]:
+        types.append(show(row["description"], limit=_DESCRIPTION_LIMIT))
     if row["extension_mismatch"]:
         types.append(trusted('<em class="warn">name says otherwise</em>'))
     return Row(
