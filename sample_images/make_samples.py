@@ -47,7 +47,8 @@ def unpacked(folder: Path, into: Path) -> list[Path]:
 
 def write_expected(path: Path, *, table: str, key: Sequence[str], tool: str, version: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes an expected file: a first line that says what it is and which tool gave it, then one line a row."""
-    head = {"table": table, "key": list(key), "complete": True, "tool": tool, "version": version}
+    # The table hits has a row for each instance of each string, the yara program is asked for rules only.
+    head = {"table": table, "key": list(key), "complete": True, "distinct": table == "hits", "tool": tool, "version": version}
     lines = [{"expected": head}, *rows]
     path.write_text("".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines))
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sample_images.commands import blank, join_partitions, mounted, pack, run, set_times, write_all
-from sample_images.stated import StatedFile, letter, noise, stated
+from sample_images.stated import NEVER_SET, StatedFile, letter, noise, stated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ DELETED: tuple[StatedFile, ...] = (
 )
 OVERWRITTEN = stated("deleted/overwritten.txt", letter("to be overwritten", 50_000))
 _MOON = "1969-07-20T20:17:40Z"
-STATED_ROWS = {b"before 1970.txt": {"created": _MOON, "modified": _MOON, "accessed": _MOON}}
+STATED_ROWS = NEVER_SET | {b"before 1970.txt": {"created": _MOON, "modified": _MOON, "accessed": _MOON}}
 # A placeholder whose MFT entry the filler takes, so that the entry of the overwritten file stays as it was deleted.
 _PLACEHOLDER = stated("deleted/placeholder", "x")
 SPARSE = "sparse.bin"

@@ -2,7 +2,8 @@
 
 The tools: mmls, mmstat, fsstat, fls, istat and icat of The Sleuth Kit, ewfinfo, ewfverify and ewfexport of libewf, and the
 checksums of Python's hashlib (OpenSSL). Two things no tool prints as they are: fls shows control characters in a name as "^",
-so odd names come from what was stated; and TSK shows NTFS times before 1970 as later ones, so those are stated too.
+so odd names come from what was stated; and TSK shows NTFS times before 1970, and those that are not set, as later ones, so those
+are stated too.
 """
 
 from __future__ import annotations
@@ -187,6 +188,8 @@ def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: M
     if text["type"] != "V":  # TSK makes these folders up; istat knows nothing of them
         row["metadata_allocated"] = _is_allocated(image, volume, address)
     row |= {name: _time(text[name]) for name in _TIMES}
+    if volume.filesystem == "exfat" and row["accessed"]:  # fls drops the time of day, which exFAT has and FAT has not
+        row["accessed"] = _istat_accessed(image, volume, address)
     if is_data:
         row["size"] = int(text["size"])
         if recovery != "deleted name" and (address, stream) != _BAD_CLUSTERS:
@@ -215,6 +218,12 @@ def _time(text: str) -> str | None:
 def _is_allocated(image: Path, volume: Volume, address: int) -> bool:
     told = run("istat", "-z", "UTC", "-o", str(volume.start_byte // SECTOR), image, str(address))
     return re.search(rb"^Not Allocated|^Unallocated", told, re.MULTILINE) is None
+
+
+def _istat_accessed(image: Path, volume: Volume, address: int) -> str | None:
+    told = run("istat", "-z", "UTC", "-o", str(volume.start_byte // SECTOR), image, str(address))
+    found = re.search(r"^Accessed:\t(.*)$", told.decode(errors="replace"), re.MULTILINE)
+    return _time(found[1]) if found else None
 
 
 def _block_size(image: Path, volume: Volume) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ def filetime(when: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * 10_000_000 + delta.microseconds * 10
 
 
+# mkntfs leaves the four times of $MFT at 0, which means "never set" (MS-DTYP 2.3.3 counts from 1601).
+NEVER_SET: dict[bytes, dict[str, Any]] = {b"$MFT": dict.fromkeys(("created", "modified", "accessed", "metadata_changed"))}
 DEFAULT_TIME = utc("2024-03-01 09:30:00")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sample_images import windows_hives as hives
 from sample_images.commands import blank, join_partitions, mounted, pack, run, write_all
 from sample_images.evtx import Event, event_log
-from sample_images.stated import StatedFile, stated, utc
+from sample_images.stated import NEVER_SET, StatedFile, stated, utc
 from sample_images.suspicious import php_shell, ransom_note
 from sample_images.windows_files import database, prefetch, recycled, shortcut
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "windows"
+STATED_ROWS = NEVER_SET
 _START_SECTOR = 2048
 _PARTITION = 12 << 20
 _HOME = f"Users/{hives.USER}"
