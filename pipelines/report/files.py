@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     "volume", "metadata_address", "stream", "path", "kind", "link_target", "recovery", "size", "bytes_read", "sha256",
-    "mime_type", "description", "extension_mismatch", "scan", "hits", "modified", "created", "accessed", "deleted", "tz_basis",
+    "mime_type", "description", "extension_mismatch", "scan", "hits", "modified", "created", "accessed", "tz_basis",
 )  # fmt: skip
 _HEADS: Final = (
     Head(title="Name and address", meaning="path, then volume, metadata address and SHA-256", style="wide"),
@@ -49,11 +49,17 @@ def address_line(volume: str, address: int | None, stream: str) -> Markup:
 
 
 def _times(row: dict[str, Any]) -> Markup:
-    named = [(name, row[name]) for name in ("modified", "created", "accessed", "deleted") if row[name]]
+    named = [(name, row[name]) for name in ("modified", "created", "accessed") if row[name]]
     lines = [trusted(f"<span>{name}</span> {show(value)}") for name, value in named]
     if named and row["tz_basis"] and row["tz_basis"] != _UTC:
         lines.append(trusted(f'<em class="warn">{show(row["tz_basis"])}</em>'))
     return join(lines, by="<br>") if lines else NOTHING
+
+
+def _digest_name(row: dict[str, Any]) -> str:
+    """Of a deleted stream that is left in part, the digest covers what is left."""
+    whole = row["bytes_read"] is None or row["size"] is None or row["bytes_read"] >= row["size"]
+    return "SHA-256" if whole else f"SHA-256 of the {row['bytes_read']:,} bytes read"
 
 
 def _scan(row: dict[str, Any]) -> Markup:
@@ -73,7 +79,7 @@ def _row(values: tuple[Any, ...]) -> Row:
     if row["link_target"]:
         below.append(join((show("points to "), show(row["link_target"]))))
     if row["sha256"]:
-        below.append(trusted(f'<span class="mono">SHA-256 {show(row["sha256"])}</span>'))
+        below.append(trusted(f'<span class="mono">{_digest_name(row)} {show(row["sha256"])}</span>'))
     state = _STATES.get(row["recovery"], row["recovery"])
     kind = row["mime_type"] or (row["kind"] if row["kind"] != "file" else None)
     types = [cell(kind)]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from forensics import schema
 from pipelines.report.errors import ReportError
@@ -125,7 +124,7 @@ class RunTables:
                 known = {one.name: one.schema for one in schema.TABLES}
                 return ds.dataset(known.get(table, pa.schema(schema.ARTIFACT_FIELDS)).empty_table())
             # Parts of an artifact table may differ in columns; null stands where a part lacks one.
-            unified = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
+            unified = pa.unify_schemas([ds.dataset(str(file), format="parquet").schema for file in files], promote_options="permissive")
             return ds.dataset([str(file) for file in files], format="parquet", schema=unified)
         except (pa.ArrowException, OSError) as error:
             message = f"table {table!r} cannot be read: {error}; `evidex verify` says whether it was changed"

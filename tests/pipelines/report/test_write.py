@@ -373,3 +373,10 @@ def test_artifact_values_keep_their_types(tmp_path: Path) -> None:
     text = pages(write_report(case, RUN))["artifact_something_new-0001.html"].text
     for words in ("2021-03-04 10:11:12.1234567", "1,234,567", "no"):
         assert words in text
+
+
+def test_digest_of_a_stream_that_is_left_in_part_says_so(tmp_path: Path) -> None:
+    entries = [entry(5, "/a", recovery="deleted metadata", bytes_read=1000), entry(6, "/b")]
+    text = pages(write_report(build_case(tmp_path / "case", entries=entries), RUN))["files-all-0001.html"].text
+    assert f"SHA-256 of the 1,000 bytes read {entries[0]['sha256']}" in text
+    assert f"SHA-256 {entries[1]['sha256']}" in text
