@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.report.artifact_words import Group, Words, plain_name, words_for
-from pipelines.report.escaping import inline, join, show
+from pipelines.report.escaping import Html, inline, join, show
 from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, labelled, stacked, write_listing
 from pipelines.report.tables import Column, Kind, RunTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from markupsafe import Markup
 
     from pipelines.report.rendering import Site
 
@@ -39,8 +37,8 @@ class ExampleRow:
         number: the number of its row in the listing.
     """
 
-    first: Markup
-    text: Markup
+    first: Html
+    text: Html
     time: str
     number: int
 
@@ -127,7 +125,7 @@ def _latest(rows: dict[tuple[Any, ...], tuple[str, int]], number: int) -> list[t
     return heapq.nlargest(number, rows.items(), key=lambda pair: (pair[1][0], -pair[1][1]))
 
 
-def _line(columns: tuple[Column, ...], values: tuple[str, ...]) -> Markup:
+def _line(columns: tuple[Column, ...], values: tuple[str, ...]) -> Html:
     """The values in one line; times and numbers, which say nothing by themselves, behind the name of their column."""
     parts = [
         join((show(one.name.replace("_", " ") + " "), inline(value[:_TO_THE_SECOND] if one.kind is Kind.TIME else value)))

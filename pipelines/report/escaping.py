@@ -11,12 +11,15 @@ Four rules, in this order:
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+# Text that needs no more escaping.
+Html: TypeAlias = Markup
 
 TEXT_LIMIT: Final = 300
 BYTES_LIMIT: Final = 128

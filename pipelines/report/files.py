@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.report.escaping import join, show, trusted
+from pipelines.report.escaping import Html, join, show, trusted
 from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, stacked, write_listing
 from pipelines.report.rendering import Site, anchor
-from pipelines.report.tables import RunTables, above, differs
+from pipelines.report.tables import Filter, RunTables, above, differs
 from pipelines.report.wording import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pyarrow.dataset as ds
-    from markupsafe import Markup
 
     from pipelines.report.listing import Written
 
@@ -40,7 +37,7 @@ _UTC: Final = "UTC"
 _DESCRIPTION_LIMIT: Final = 80
 
 
-def address_line(volume: str, address: int | None, stream: str) -> Markup:
+def address_line(volume: str, address: int | None, stream: str) -> Html:
     """Where a row lies, so that another tool can go there: volume, metadata address, stream."""
     parts = [show(volume or "whole image"), show("no entry" if address is None else f"entry {address}")]
     if stream:
@@ -48,7 +45,7 @@ def address_line(volume: str, address: int | None, stream: str) -> Markup:
     return join(parts, by=" &middot; ")
 
 
-def _times(row: dict[str, Any]) -> Markup:
+def _times(row: dict[str, Any]) -> Html:
     named = [(name, row[name]) for name in ("modified", "created", "accessed") if row[name]]
     lines = [trusted(f"<span>{name}</span> {show(value)}") for name, value in named]
     if named and row["tz_basis"] and row["tz_basis"] != _UTC:
@@ -62,7 +59,7 @@ def _digest_name(row: dict[str, Any]) -> str:
     return "SHA-256" if whole else f"SHA-256 of the {row['bytes_read']:,} bytes read"
 
 
-def _scan(row: dict[str, Any]) -> Markup:
+def _scan(row: dict[str, Any]) -> Html:
     if row["scan"] is None:
         return NOTHING
     if row["hits"]:
@@ -101,7 +98,7 @@ def _row(values: tuple[Any, ...]) -> Row:
     )
 
 
-def _rows(tables: RunTables, where: ds.Expression | None) -> Iterator[Row]:
+def _rows(tables: RunTables, where: Filter | None) -> Iterator[Row]:
     return map(_row, tables.rows("entries", _COLUMNS, where))
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from pipelines.report.escaping import TEXT_LIMIT, join, show, show_bytes, trusted
+from pipelines.report.escaping import TEXT_LIMIT, Html, join, show, show_bytes, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from markupsafe import Markup
 
     from pipelines.report.rendering import Site
 
@@ -36,7 +34,7 @@ class Row:
     """One row as it is written: its anchor, its cells as markup, and a style for the whole row ("" or "gone")."""
 
     anchor: str
-    cells: tuple[Markup, ...]
+    cells: tuple[Html, ...]
     style: str = ""
 
 
@@ -114,7 +112,7 @@ def pager(number: int, pages: int) -> tuple[int | None, ...]:
     return tuple(offered)
 
 
-def cell(value: Any, *, limit: int = TEXT_LIMIT, grouped: bool = False) -> Markup:
+def cell(value: Any, *, limit: int = TEXT_LIMIT, grouped: bool = False) -> Html:
     """A value of a table as markup, whatever its type; text and bytes of the evidence made harmless."""
     if value is None or value == "":
         return NOTHING
@@ -134,7 +132,7 @@ def cell(value: Any, *, limit: int = TEXT_LIMIT, grouped: bool = False) -> Marku
     return markup
 
 
-def _list_cell(values: list[Any], *, limit: int, most: int = 20) -> Markup:
+def _list_cell(values: list[Any], *, limit: int, most: int = 20) -> Html:
     parts = [
         join((show(str(one[0])), show(": "), cell(one[1], limit=limit))) if isinstance(one, tuple) else cell(one, limit=limit)
         for one in values[:most]
@@ -192,12 +190,12 @@ def write_listing(site: Site, listing: Listing, rows: Iterable[Row], *, wanted: 
     return Written(listing=listing, places=places)
 
 
-def stacked(first: Markup, *below: Markup) -> Markup:
+def stacked(first: Html, *below: Html) -> Html:
     """A cell with a main line and small lines below it."""
     return join((first, *(trusted(f'<small class="below">{line}</small>') for line in below)))
 
 
-def labelled(pairs: Iterable[tuple[str, Any]]) -> Markup:
+def labelled(pairs: Iterable[tuple[str, Any]]) -> Html:
     """Name and value of what has a value, one a line; the names are column names."""
     parts = [trusted(f"<b>{show(name)}</b> {cell(value)}") for name, value in pairs if value is not None and value not in ("", [])]
     return join(parts, by="<br>") if parts else NOTHING

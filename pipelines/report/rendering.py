@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipelines.report import wording
 from pipelines.report.errors import ReportError
@@ -21,7 +20,7 @@ POLICY: Final = "default-src 'none'; style-src 'self' file:; base-uri 'none'; fo
 
 def _finalize(value: Any) -> Any:
     """The last hand on every printed value: text of ours stays, hidden characters in any other text become their codes."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _environment() -> Environment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,8 @@ from pipelines.report.wording import time_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+Filter: TypeAlias = ds.Expression
 
 _BATCH_ROWS: Final = 4096
 _NS_OF: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
@@ -52,7 +54,7 @@ class Days:
     artifacts: dict[int, int]
 
 
-def equals(**values: str | int | bool) -> ds.Expression:
+def equals(**values: str | int | bool) -> Filter:
     """A filter: every named column has the given value."""
     expression = pc.scalar(True)  # noqa: FBT003 - the neutral element
     for name, value in values.items():
@@ -60,12 +62,12 @@ def equals(**values: str | int | bool) -> ds.Expression:
     return expression
 
 
-def differs(name: str, value: str) -> ds.Expression:
+def differs(name: str, value: str) -> Filter:
     """A filter: the column has a value, and another one than the given."""
     return pc.field(name) != value
 
 
-def above(name: str, value: int) -> ds.Expression:
+def above(name: str, value: int) -> Filter:
     """A filter: the column has a value greater than the given."""
     return pc.field(name) > value
 
@@ -142,11 +144,11 @@ class RunTables:
             for field in self._dataset(table).schema
         )
 
-    def count(self, table: str, where: ds.Expression | None = None) -> int:
+    def count(self, table: str, where: Filter | None = None) -> int:
         """Number of rows, or of those that pass the filter."""
         return int(self._dataset(table).count_rows(filter=where))
 
-    def rows(self, table: str, columns: Sequence[str], where: ds.Expression | None = None, *, skip: int = 0) -> Iterator[tuple[Any, ...]]:
+    def rows(self, table: str, columns: Sequence[str], where: Filter | None = None, *, skip: int = 0) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of the table, as tuples of the named columns; `Kind` says how a value comes back.
 
         Raises:
