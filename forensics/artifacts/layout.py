@@ -87,7 +87,13 @@ def _merge(shapes: Iterable[Shape], types: ShapeTypes) -> dict[str, tuple[pa.Dat
             for reader in field_readers(name, typename) if name != left_out else ():
                 seen.setdefault(reader.column, set()).update(types[shape][reader.column])
                 origin.setdefault(reader.column, {})[f"field {name} ({typename}) of {shape.name}"] = None
-    return {name: (one.pop() if len(one) == 1 else TEXT, _meaning(list(origin[name]))) for name, one in seen.items()}
+    return {name: (_common_type(one), _meaning(list(origin[name]))) for name, one in seen.items()}
+
+
+def _common_type(types: set[pa.DataType]) -> pa.DataType:
+    if len(types) == 1:
+        return next(iter(types))
+    return pa.list_(TEXT) if all(pa.types.is_list(one) for one in types) else TEXT
 
 
 def _meaning(origins: list[str]) -> str:

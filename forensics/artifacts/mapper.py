@@ -86,6 +86,8 @@ def _as_type(array: pa.Array, type_: pa.DataType) -> pa.Array:
     """The array, as text where the table's column is text because the shapes disagree."""
     if array.type == type_:
         return array
+    if pa.types.is_list(type_):
+        return pa.array([None if one is None else [None if x is None else _json(x) for x in one] for one in array.to_pylist()], type_)
     if pa.types.is_nested(array.type) or pa.types.is_binary(array.type):
         return pa.array([None if one is None else _json(one) for one in array.to_pylist()], TEXT)
     return pc.cast(array, TEXT)

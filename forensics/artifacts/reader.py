@@ -18,12 +18,12 @@ from forensics.artifacts.spool import RowSpool, Shape, SpoolError, shape_of
 from forensics.artifacts.values import typename_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
 
-    from forensics.artifacts.dissect_source import ArtifactSource
+    from forensics.artifacts.dissect_source import ArtifactSource, FunctionRun
     from forensics.errors import Problem
 
 
@@ -71,13 +71,20 @@ def read_artifact(source: ArtifactSource, function: str, *, exhibit: str, spool:
     Raises:
         SpoolError: the folder cannot be written to.
     """
-    remarks = Remarks(function, source.reported)
+    return map_function(function, lambda: source.prepare(function), known=source.reported, exhibit=exhibit, spool=spool)
+
+
+def map_function(
+    function: str, prepare: Callable[[], FunctionRun], *, known: frozenset[str] = frozenset(), exhibit: str, spool: Path
+) -> ArtifactTable:
+    """The table of what `prepare` makes ready, under the name of `function`; messages that are `known` are no problems of it."""
+    remarks = Remarks(function, known)
     table = table_name(function)
     raw, path = spool / f"{table}.rows", spool / f"{table}.arrow"
     raw.unlink(missing_ok=True)
     rows = RowSpool(raw, remarks)
     with listening(remarks):
-        applicable = _collect(source, function, rows, remarks)
+        applicable = _collect(prepare, function, rows, remarks)
     rows.flush()
     layout = lay_out(function, rows.types)
     if rows.rows:
@@ -94,11 +101,11 @@ def read_artifact(source: ArtifactSource, function: str, *, exhibit: str, spool:
     )
 
 
-def _collect(source: ArtifactSource, function: str, rows: RowSpool, remarks: Remarks) -> bool:
+def _collect(prepare: Callable[[], FunctionRun], function: str, rows: RowSpool, remarks: Remarks) -> bool:
     """Spools what the function yields, up to where it fails; False where it does not apply."""
 
     def run() -> None:
-        prepared = source.prepare(function)
+        prepared = prepare()
         for descriptor in prepared.declared:
             rows.declare(shape_of(descriptor.name, descriptor.get_field_tuples()))
         for value in prepared.iter_values():

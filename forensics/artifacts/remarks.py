@@ -23,7 +23,7 @@ MOST_REMARKS = 200
 _MOST_CHARACTERS = 600
 _LOGGERS = ("dissect", "dissect.target.target", "flow")
 # Where an object lies in memory differs from run to run, and a target without a path is all that we ever open.
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
 _TARGET = re.compile(r"^<Target [^>]*>: ")
 # What is no failure: a data disk has no operating system, a small disk no partition table, and a function that gathers from many
 # programs finds that some were never used.
