@@ -42,6 +42,25 @@ class RuleFile:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedFile:
+    """One rule file of a rule set.
+
+    Attributes:
+        namespace: path inside the rule folder, "/" between names.
+        sha256: SHA-256 of its bytes, hex.
+        rules: how many rules it has, private and global ones too.
+        uses_externals: whether any of them asks for a name, type or owner.
+        warnings: what the compiler says, mostly of strings that slow a scan down.
+    """
+
+    namespace: str
+    sha256: str
+    rules: int
+    uses_externals: bool
+    warnings: tuple[str, ...]
+
+
 def read_rule_files(places: Sequence[Path]) -> tuple[tuple[RuleFile, ...], tuple[Problem, ...]]:
     """The rule files of folders and single files, in the byte order of their namespaces, and what was left out.
 

@@ -14,43 +14,32 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import mmap
-from contextlib import contextmanager
+import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yara
 
-from forensics.errors import RuleError, ScanError, ScanTimeoutError
+from forensics.errors import Problem, RuleError, ScanError, ScanTimeoutError, Stage
 from forensics.rule_externals import Externals
-from forensics.rule_files import read_rule_files, rule_files_digest, rule_problem
+from forensics.rule_files import UsedFile, read_rule_files, rule_files_digest, rule_problem
 from forensics.rule_match import MAX_MATCHED_BYTES, CappedString, cap_problem, matches_of
+from forensics.scan_source import scan_buffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from forensics.errors import Problem
     from forensics.rule_files import RuleFile
     from forensics.rule_match import Match
+    from forensics.scan_source import Source
 
-    Source = bytes | memoryview | Path
     OnProblem = Callable[[Problem], None]
 
 _NO_EXTERNALS = Externals().as_yara()
 _INDEX = "rules.json"
 _FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsedFile:
-    """One rule file of a rule set: what it is, how many rules it has, and what the compiler warns of."""
-
-    namespace: str
-    sha256: str
-    rules: int
-    uses_externals: bool
-    warnings: tuple[str, ...]
+_CLOCK = re.compile(r'^\s*import\s+"time"', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -198,8 +187,21 @@ def _used_file(file: RuleFile, problems: list[Problem]) -> UsedFile | None:
     if count == 0:
         problems.append(rule_problem("rule-empty", file.namespace, "it holds no rule", "Leave the file out."))
         return None
+    if _CLOCK.search(file.text):
+        problems.append(_clock_problem(file.namespace))
     return UsedFile(
         namespace=file.namespace, sha256=file.sha256, rules=count, uses_externals=uses_externals, warnings=tuple(rules.warnings)
+    )
+
+
+def _clock_problem(namespace: str) -> Problem:
+    return Problem(
+        stage=Stage.YARA,
+        code="rule-clock",
+        what=f"The hits of the rule file {namespace} can differ from one day to another.",
+        why='it imports the module "time", which reads the clock of this computer, not of the evidence',
+        advice="Leave the file out where a run must be repeatable.",
+        path=namespace,
     )
 
 
@@ -231,7 +233,7 @@ def _scan(
         return int(yara.CALLBACK_CONTINUE)
 
     try:
-        with _buffer(source) as data:
+        with scan_buffer(source) as data:
             found = rules.match(
                 data=data,
                 externals=dict(externals),
@@ -251,25 +253,6 @@ def _scan(
         for string in sorted(capped):
             on_problem(cap_problem(string))
     return matches_of(found, capped)
-
-
-@contextmanager
-def _buffer(source: Source) -> Iterator[bytes | memoryview | mmap.mmap]:
-    """The content as YARA takes it. A path is mapped here, because YARA itself refuses names that are not UTF-8."""
-    if not isinstance(source, Path):
-        yield source
-        return
-    try:
-        with source.open("rb") as stream:
-            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if stream.seek(0, io.SEEK_END) else None
-    except (OSError, ValueError) as error:
-        message = f"the content could not be opened for the scan: {error}"
-        raise ScanError(message) from error
-    if mapped is None:
-        yield b""
-        return
-    with mapped:
-        yield mapped
 
 
 def _drop_console(_text: str) -> None:

@@ -157,6 +157,12 @@ def test_a_file_without_a_rule_is_a_problem(tmp_path):
     assert [(p.code, p.path) for p in problems] == [("rule-empty", "none.yar")]
 
 
+def test_a_file_that_reads_the_clock_is_used_and_a_problem_says_so(tmp_path):
+    rule_set, problems = _load(tmp_path, clock='import "time"\nrule x { condition: time.now() > 0 }', good="rule y { condition: true }")
+    assert _hits(rule_set, b"") == [("clock.yar", "x"), ("good.yar", "y")]
+    assert [(p.code, p.path) for p in problems] == [("rule-clock", "clock.yar")]
+
+
 def test_include_is_refused_and_the_file_named(tmp_path):
     (tmp_path / "lib.txt").write_text("rule hidden { condition: true }")
     rule_set, problems = _load(
