@@ -43,6 +43,7 @@ class Words:
         meaning: what a row shows, and what it does not prove, one or two sentences.
         columns: the columns that say most, in order; those a table lacks are passed over.
         examples: rows named on page one; 0 for none.
+        headline: whether the summary names its first values.
     """
 
     group: Group
@@ -50,6 +51,7 @@ class Words:
     meaning: str
     columns: tuple[str, ...] = ()
     examples: int = 0
+    headline: bool = False
 
 
 @cache
@@ -63,6 +65,7 @@ def _all() -> tuple[tuple[re.Pattern[str], Words], ...]:
                 meaning=one["meaning"],
                 columns=tuple(one.get("columns", "").split()),
                 examples=one.get("examples", 0),
+                headline=one.get("headline", False),
             ),
         )
         for one in tomllib.loads(_WORDS.read_text(encoding="utf-8"))["artifact"]

@@ -73,12 +73,12 @@ def _heading(column: Column) -> str:
 
 
 def _heads(main: tuple[Column, ...]) -> tuple[Head, ...]:
-    styles = {Kind.TIME: "time", Kind.NUMBER: "num"}
+    styles = {Kind.TIME: "time", Kind.NUMBER: "num", Kind.FLAG: ""}
     titled = [
         Head(
             title=_heading(one),
             meaning=one.meaning + (f" ({one.unit})" if one.unit else ""),
-            style=styles.get(one.kind, ""),
+            style=styles.get(one.kind, "text"),
         )
         for one in main
     ]
@@ -179,14 +179,17 @@ def write_artifacts(site: Site, tables: RunTables, *, query: str) -> tuple[Artif
     return tuple(_write_one(site, tables, table, number, query) for number, table in enumerate(tables.artifacts(), 1))
 
 
-def grouped(pages: tuple[ArtifactPages, ...]) -> tuple[tuple[Group, tuple[ArtifactPages, ...]], ...]:
-    """The tables with rows under their headings, in the order of the headings; those with examples first."""
+def grouped(pages: tuple[ArtifactPages, ...]) -> tuple[tuple[Group, tuple[tuple[ArtifactPages, ...], ...]], ...]:
+    """The tables with rows under their headings, in the order of the headings; tables of one title stand together.
+
+    Titles with examples come first, then by the name of their first table.
+    """
+    filled: dict[Group, dict[str, list[ArtifactPages]]] = {group: {} for group in Group}
+    for one in pages:
+        if one.rows:
+            filled[one.words.group].setdefault(one.words.title, []).append(one)
     return tuple(
-        (group, members)
-        for group in Group
-        if (
-            members := tuple(
-                sorted((one for one in pages if one.words.group is group and one.rows), key=lambda one: (not one.examples, one.table))
-            )
-        )
+        (group, tuple(sorted(map(tuple, titles.values()), key=lambda members: (not members[0].examples, members[0].table))))
+        for group, titles in filled.items()
+        if titles
     )

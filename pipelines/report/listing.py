@@ -22,7 +22,7 @@ NOTHING: Final = trusted('<span class="null" title="no value recorded">&middot;<
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column's heading, its meaning for whoever asks, and its style: "", "num", "time", "type", "note", "wide" or "mono"."""
+    """A column's heading, its meaning for whoever asks, and its style: "", "num", "time", "type", "text", "note", "wide" or "mono"."""
 
     title: str
     meaning: str = ""
@@ -196,6 +196,6 @@ def stacked(first: Html, *below: Html) -> Html:
 
 
 def labelled(pairs: Iterable[tuple[str, Any]]) -> Html:
-    """Name and value of what has a value, one a line; the names are column names."""
+    """Name and value of what has a value, one after the other; the names are column names."""
     parts = [trusted(f"<b>{show(name)}</b> {cell(value)}") for name, value in pairs if value is not None and value not in ("", [])]
-    return join(parts, by="<br>") if parts else NOTHING
+    return join(parts, by=' <span class="sep">&middot;</span> ') if parts else NOTHING
