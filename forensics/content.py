@@ -18,19 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.entropy import ByteCounts
-from forensics.errors import Problem, Stage, StreamReadError
+from forensics.errors import Problem, ScanError, ScanTimeoutError, Stage, StreamReadError
 from forensics.filetype import HEAD_BYTES, detect
-from forensics.yara_rules import ScanError, ScanTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
     from forensics.filesystems.base import Stream
-    from forensics.yara_rules import Externals, Match, RuleSet
+    from forensics.rule_externals import Externals
+    from forensics.rule_match import Match
+    from forensics.yara_rules import RuleSet
 
 BLOCK_BYTES = 1 << 20
 WINDOW_BYTES = 32 << 20
+_SIGNATURE_BYTES = 8
 
 
 class Scan(StrEnum):
@@ -87,12 +89,12 @@ class ContentReader:
     cached: int = 50_000
     _seen: OrderedDict[str, _Analysis] = field(default_factory=OrderedDict)
 
-    def read(self, stream: Stream, externals: Callable[[str], Externals]) -> ContentResult:
+    def read(self, stream: Stream, externals: Callable[[bytes], Externals]) -> ContentResult:
         """One pass over the stream.
 
         Args:
             stream: what to read.
-            externals: MIME type -> what name-dependent rules are told about the file.
+            externals: first bytes -> what rules that ask for a name are told about the file.
         """
         with ExitStack() as cleanup:
             buffer = _Buffer(self.spool, self.window_bytes, cleanup)
@@ -112,8 +114,8 @@ class ContentReader:
                 read += len(block)
             md5, sha1, sha256 = (digest.hexdigest() for digest in digests)
             analysis = self._analyse(sha256, buffer)
-            named, named_problems = self._scan_named(buffer, externals(analysis.mime_type))
-        scan = Scan.FAILED if named_problems else analysis.scan
+            named, named_problems, finished = self._scan_named(buffer, externals)
+        scan = analysis.scan if finished else Scan.FAILED
         problems = [*analysis.problems, *named_problems]
         if failure is not None:
             scan = Scan.PARTIAL if read and scan is Scan.COMPLETE else scan if scan is Scan.SKIPPED else Scan.FAILED
@@ -143,29 +145,35 @@ class ContentReader:
             mime_type=found.mime_type, description=found.description, scan=Scan.SKIPPED, matches=(), problems=()
         )
         if self.rules is not None:
-            analysis = self._scan_content(analysis, buffer)
+            analysis = self._scan_content(self.rules, analysis, buffer)
         self._seen[sha256] = analysis
         if len(self._seen) > self.cached:
             self._seen.popitem(last=False)
         return analysis
 
-    def _scan_content(self, analysis: _Analysis, buffer: _Buffer) -> _Analysis:
-        assert self.rules is not None  # noqa: S101 - the caller has asked
+    def _scan_content(self, rules: RuleSet, analysis: _Analysis, buffer: _Buffer) -> _Analysis:
         if buffer.spool_failure is not None:
             return replace(analysis, scan=Scan.FAILED, problems=(_no_spool(buffer),))
+        capped: list[Problem] = []
         try:
-            matches = self.rules.scan_content(buffer.source(), timeout_seconds=scan_seconds(buffer.size))
+            matches = rules.scan_content(buffer.source(), timeout_seconds=scan_seconds(buffer.size), on_problem=capped.append)
         except (ScanTimeoutError, ScanError) as error:
             return replace(analysis, scan=Scan.FAILED, problems=(_not_scanned(error),))
-        return replace(analysis, scan=Scan.COMPLETE, matches=matches)
+        return replace(analysis, scan=Scan.COMPLETE, matches=matches, problems=tuple(capped))
 
-    def _scan_named(self, buffer: _Buffer, externals: Externals) -> tuple[tuple[Match, ...], tuple[Problem, ...]]:
-        if self.rules is None or buffer.spool_failure is not None:
-            return (), ()
+    def _scan_named(self, buffer: _Buffer, externals: Callable[[bytes], Externals]) -> tuple[tuple[Match, ...], tuple[Problem, ...], bool]:
+        """Matches of the rules that ask for a name, what went wrong, and whether the scan reached its end."""
+        if self.rules is None or self.rules.named_rules is None or buffer.spool_failure is not None:
+            return (), (), True
+        capped: list[Problem] = []
+        asked = externals(buffer.head()[:_SIGNATURE_BYTES])
         try:
-            return self.rules.scan_named(buffer.source(), externals, timeout_seconds=scan_seconds(buffer.size)), ()
+            matches = self.rules.scan_named(
+                buffer.source(), asked, timeout_seconds=scan_seconds(buffer.size), on_problem=capped.append
+            )
         except (ScanTimeoutError, ScanError) as error:
-            return (), (_not_scanned(error),)
+            return (), (_not_scanned(error),), False
+        return matches, tuple(capped), True
 
 
 def scan_seconds(size: int) -> int:

@@ -164,3 +164,16 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
 def _reason(error: Exception) -> str:
     """TSK's own words, without pytsk3's file and line."""
     return str(error).split(") ", 1)[-1].strip()
+
+
+def read_attribute(filesystem: OpenFilesystem, metadata_address: int, attribute_type: int) -> bytes:
+    """The bytes of the first attribute of that type; empty where there is none or it cannot be read."""
+    try:
+        file = filesystem.handle.open_meta(inode=metadata_address)
+        for attribute in file:
+            if int(attribute.info.type) == attribute_type:
+                size = int(attribute.info.size)
+                return bytes(file.read_random(0, size, attribute_type, int(attribute.info.id))) if size else b""
+    except OSError:
+        return b""
+    return b""

@@ -95,7 +95,17 @@ class ReadArtifact:
         return f"artifact-{self.function.replace('.', '_')}"
 
 
-Task = ListVolume | ReadContents | ReadArtifact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecogniseSystem:
+    """Opens the image with dissect and writes down which operating system it holds."""
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return "system"
+
+
+Task = ListVolume | ReadContents | ReadArtifact | RecogniseSystem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

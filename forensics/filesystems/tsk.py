@@ -111,9 +111,9 @@ class TskReader:
     """Entries and streams of one filesystem that TSK opened."""
 
     def __init__(self, filesystem: OpenFilesystem) -> None:
-        self._filesystem = filesystem
         self._fs = filesystem.handle
         self._orphan_directory = int(self._fs.info.last_inum)
+        self.filesystem = filesystem.name
         self._is_ntfs = filesystem.name == "ntfs"
 
     def open_stream(self, address: StreamAddress) -> TskStream:

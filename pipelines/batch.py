@@ -1,0 +1,107 @@
+"""One task in one worker: listing, contents or an artifact function -> parts and a receipt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from forensics.artifacts.dissect_source import NO_SYSTEM
+from forensics.artifacts.reader import read_artifact
+from forensics.errors import ForensicsError, Problem, Stage
+from pipelines.contents import read_contents
+from pipelines.listing import write_listing
+from pipelines.problems import write_problems
+from pipelines.tables import write_atomically, write_batches
+from pipelines.tasks import ListVolume, ReadArtifact, ReadContents, Receipt, RecogniseSystem, RunContext, Task
+from pipelines.worker import OpenExhibit, exhibit_of
+
+if TYPE_CHECKING:
+    from pipelines.tables import Part
+
+SYSTEM_FILE = "system"
+"""File in the work folder that names the operating system found."""
+
+
+def run_task(context: RunContext, task: Task) -> Receipt:
+    """Does the task, writes its parts, and last its receipt."""
+    exhibit = exhibit_of(context)
+    match task:
+        case ListVolume():
+            receipt = _list_volume(exhibit, task)
+        case ReadContents():
+            receipt = read_contents(exhibit, task)
+        case ReadArtifact():
+            receipt = _read_artifact(exhibit, task)
+        case RecogniseSystem():
+            receipt = _recognise_system(exhibit, task)
+        case _:
+            assert_never(task)
+    receipt.save(context.folder)
+    return receipt
+
+
+def _list_volume(exhibit: OpenExhibit, task: ListVolume) -> Receipt:
+    context, volume = exhibit.context, task.volume.volume
+    folder = context.work / "listings"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        reader = exhibit.reader(volume)
+    except ForensicsError as error:
+        rows, problems = 0, [_unopened(volume, error)]
+    else:
+        rows, problems = write_listing(
+            reader,
+            folder / f"{volume}.arrow",
+            exhibit=context.exhibit,
+            volume=volume,
+            filesystem=reader.filesystem,
+            limits=context.limits,
+        )
+    parts = write_problems(context.tables, task.name, context.exhibit, problems)
+    return Receipt(task=task.name, parts=parts, items=rows, bytes_read=0, problems=len(problems))
+
+
+def _read_artifact(exhibit: OpenExhibit, task: ReadArtifact) -> Receipt:
+    context = exhibit.context
+    spool = context.work / "spool" / task.name
+    spool.mkdir(parents=True, exist_ok=True)
+    found = read_artifact(exhibit.artifact_source(), task.function, exhibit=context.exhibit, spool=spool)
+    parts: list[Part] = []
+    if found.applicable:
+        parts.append(write_batches(context.tables, found.table, task.name, found.schema, found.iter_batches()))
+    found.close()
+    spool.rmdir()
+    parts += write_problems(context.tables, task.name, context.exhibit, found.problems)
+    return Receipt(task=task.name, parts=tuple(parts), items=found.rows, bytes_read=0, problems=len(found.problems))
+
+
+def _recognise_system(exhibit: OpenExhibit, task: RecogniseSystem) -> Receipt:
+    context = exhibit.context
+    system = NO_SYSTEM
+    try:
+        source = exhibit.artifact_source()
+    except ForensicsError as error:
+        problems: tuple[Problem, ...] = (
+            Problem(
+                stage=Stage.ARTIFACTS,
+                code="system-unreadable",
+                what="the image could not be opened for artifacts; none were read",
+                why=str(error),
+                advice="the listing and the contents do not depend on it",
+            ),
+        )
+    else:
+        system, problems = source.os, source.problems()
+    write_atomically(context.work / SYSTEM_FILE, system.encode())
+    parts = write_problems(context.tables, task.name, context.exhibit, problems)
+    return Receipt(task=task.name, parts=parts, items=0, bytes_read=0, problems=len(problems))
+
+
+def _unopened(volume: str, error: ForensicsError) -> Problem:
+    return Problem(
+        stage=Stage.FILESYSTEM,
+        code="filesystem-unreadable",
+        what="a filesystem could not be opened",
+        why=str(error),
+        advice="look at the volume with another tool",
+        volume=volume,
+    )

@@ -1,0 +1,103 @@
+"""SQL over the tables of a case, in place: each table of every finished run as a DuckDB view. The owner file of DuckDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from forensics.schema import TABLES
+from pipelines.case import Case, iter_finished_runs
+from pipelines.errors import PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+def open_tables(runs: Sequence[Path], *, memory: str = "2GB", threads: int = 2, scratch: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection in which each table of the runs is a view of its name. It can read no other file and reach no network."""
+    connection = duckdb.connect(":memory:", config={"memory_limit": memory, "threads": threads, "preserve_insertion_order": True})
+    connection.execute("SET TimeZone = 'UTC'")
+    if scratch is not None:
+        connection.execute(f"SET temp_directory = {_quoted(str(scratch))}")
+    folders: dict[str, list[str]] = {}
+    for run in runs:
+        for folder in sorted((run / "tables").iterdir()):
+            if folder.is_dir() and any(folder.glob("part-*.parquet")):
+                folders.setdefault(folder.name, []).append(str(folder / "part-*.parquet"))
+    connection.execute("SET allowed_directories = [" + ", ".join(_quoted(f"{run}/") for run in runs) + "]")
+    connection.execute("SET enable_external_access = false")
+    for name, globs in sorted(folders.items()):
+        union = ", ".join(map(_quoted, globs))
+        view = '"' + name.replace('"', '""') + '"'
+        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{union}], union_by_name = true, hive_partitioning = false)")  # noqa: S608 - quoted
+    return connection
+
+
+def query_case(case: Case, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    """The answer to a SQL statement over all finished runs of the case: column names, then rows.
+
+    Raises:
+        PipelineError: there is no finished run, or DuckDB refuses the statement.
+    """
+    runs = [case.runs / name for name in iter_finished_runs(case)]
+    if not runs:
+        message = f"{case.folder} has no finished run; `evidex process` makes one"
+        raise PipelineError(message)
+    try:
+        cursor = open_tables(runs).execute(sql)
+    except duckdb.Error as error:
+        message = f"the query cannot be answered: {error}; `evidex schema` lists the tables, and views are: {', '.join(_views(runs))}"
+        raise PipelineError(message) from error
+    return [column[0] for column in cursor.description or []], iter(cursor.fetchone, None)  # type: ignore[return-value]
+
+
+def iter_timeline(run: Path, exhibit: str, artifact_times: Sequence[tuple[str, str, str, str]], scratch: Path) -> Iterator[pa.RecordBatch]:
+    """Rows of the table `timeline` in order: each time of each entry and of each artifact row.
+
+    Args:
+        run: CASE/runs/<run>.
+        exhibit: number of the exhibit.
+        artifact_times: (table, time column, SQL expression of a description, SQL expression of a path) for each.
+        scratch: where a sort that does not fit into memory goes.
+    """
+    parts = [
+        f"SELECT {name} AS time, tz_basis, 'entries' AS \"table\", '{name}' AS event, volume, metadata_address, stream, path, "  # noqa: S608
+        f"kind || ', ' || recovery AS description FROM entries WHERE {name} IS NOT NULL AND stream = ''"
+        for name in (
+            "created",
+            "modified",
+            "accessed",
+            "metadata_changed",
+            "name_created",
+            "name_modified",
+            "name_accessed",
+            "name_metadata_changed",
+        )
+    ]
+    parts += [
+        f"SELECT {_name(column)} AS time, 'UTC' AS tz_basis, {_quoted(table)} AS \"table\", {_quoted(column)} AS event, '' AS volume, "  # noqa: S608
+        f"CAST(NULL AS BIGINT) AS metadata_address, '' AS stream, {path} AS path, {text} AS description FROM {_name(table)} "
+        f"WHERE {_name(column)} IS NOT NULL"
+        for table, column, text, path in artifact_times
+    ]
+    order = 'time, "table", event, volume, metadata_address NULLS FIRST, path NULLS FIRST, stream, description'
+    with open_tables([run], scratch=scratch) as connection:
+        sql = f"SELECT {_quoted(exhibit)} AS exhibit, * FROM ({' UNION ALL '.join(parts)}) ORDER BY {order}"  # noqa: S608
+        yield from connection.execute(sql).fetch_record_batch(100_000)
+
+
+def _views(runs: Sequence[Path]) -> list[str]:
+    made = {folder.name for run in runs for folder in (run / "tables").iterdir() if folder.is_dir()}
+    return sorted(made | {table.name for table in TABLES})
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

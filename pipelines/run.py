@@ -1,0 +1,268 @@
+"""The main job over one exhibit: hash, survey, list, read, extract, write tables, seal, report.
+
+The imperative shell: clock, folders, custody events. Order of things, so that nothing is done without a record:
+
+  1. The media is hashed and compared; evidence.verify says with what result. A mismatch ends here unless it is accepted.
+  2. process.start, before any output.
+  3. The tables, task by task, each finished task with a receipt (tasks.py), so that an interrupted run goes on from there.
+  4. The source is checked again; evidence.verify. A source that changed aborts the run.
+  5. process.end seals the manifest of the run's folder; then the report, output.export, and the head of the log.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chain_of_custody.errors import CustodyError
+from chain_of_custody.service import CustodyService
+from chain_of_custody.statement import Actor, Subject, Tool
+from forensics.errors import ForensicsError
+from forensics.image import open_image
+from forensics.yara_rules import load_rules
+from pipelines.case import Case, check_exhibit, lock_case, open_case
+from pipelines.errors import PipelineError, RunError
+from pipelines.evidence import check_before, check_unchanged
+from pipelines.export import write_and_record_report
+from pipelines.profiles import TOOL, Profile, configure, tool_version
+from pipelines.progress import Reporter
+from pipelines.stages import RunStages
+from pipelines.tables import write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chain_of_custody.recorder import Appended
+    from chain_of_custody.service import Identity
+    from forensics.errors import Problem
+    from forensics.image import Image
+    from forensics.yara_rules import RuleSet
+    from pipelines.evidence import Checked
+    from pipelines.profiles import Configuration
+    from pipelines.stages import Outcome
+
+_EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of the empty set of hash sets
+_ROOM_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Who signs the custody log: a private key and its passphrase; no key makes a demonstration identity."""
+
+    key: Path | None = None
+    passphrase: bytes | None = None
+    state: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRequest:
+    """What the examiner asked for.
+
+    Attributes:
+        image: first or any file of the image.
+        case: the case folder.
+        exhibit: number of the exhibit.
+        examiner: name of the examiner.
+        rules: folders or files of YARA rules; empty scans nothing.
+        workers: worker processes; 0 works in this process; None decides by the size of the media.
+        scheduler: address of a running Dask scheduler instead.
+        resume: go on with the exhibit's unfinished run.
+        expect_hash: digest that the examiner expects of the media.
+        accept_mismatch: reason for going on in spite of a digest mismatch.
+    """
+
+    image: Path
+    case: Path
+    exhibit: str
+    examiner: str
+    case_number: str = ""
+    agency: str = ""
+    profile: Profile = Profile.STANDARD
+    rules: tuple[Path, ...] = ()
+    signer: Signer = Signer()
+    workers: int | None = None
+    scheduler: str | None = None
+    resume: bool = False
+    expect_hash: str | None = None
+    accept_mismatch: str | None = None
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A finished run: where it lies, how many rows its tables have, and the head of the log after it."""
+
+    case: Path
+    run: str
+    report: Path
+    counts: dict[str, int]
+    head: str
+    identity: Identity
+
+    @property
+    def problems(self) -> int:
+        """How many problems were recorded."""
+        return self.counts["problems"]
+
+
+def process(request: ProcessRequest, reporter: Reporter) -> RunResult:
+    """Runs the main job.
+
+    Raises:
+        ForensicsError: the image cannot be opened, or no rule can be used.
+        PipelineError: the case cannot be used, the digests do not match, or the source changed.
+        CustodyError: the log cannot be kept; nothing is processed without it.
+    """
+    check_exhibit(request.exhibit)
+    with open_image(request.image) as image:
+        rules, problems = load_rules(request.rules) if request.rules else (None, ())
+        case = open_case(request.case, number=request.case_number, agency=request.agency)
+        with lock_case(case), _start_custody(request, case) as custody:
+            case = case.with_exhibit(request.exhibit)
+            return _Job(request, image, rules, tuple(problems), case, custody, reporter).do()
+
+
+def _start_custody(request: ProcessRequest, case: Case) -> CustodyService:
+    return CustodyService.start(
+        case=case.folder,
+        key=request.signer.key,
+        passphrase=request.signer.passphrase,
+        state=request.signer.state,
+        actor=Actor(name=request.examiner, agency=request.agency if request.signer.key is None else ""),
+        tool=Tool(name=TOOL, version=tool_version()),
+        case_number=case.number,
+        host=request.host,
+    )
+
+
+class _Job:
+    """One run, from the first read of the media to the report."""
+
+    def __init__(
+        self,
+        request: ProcessRequest,
+        image: Image,
+        rules: RuleSet | None,
+        rule_problems: tuple[Problem, ...],
+        case: Case,
+        custody: CustodyService,
+        reporter: Reporter,
+    ) -> None:
+        self._request, self._image, self._rules, self._case = request, image, rules, case
+        self._custody, self._reporter = custody, reporter
+        self._configuration = configure(request.profile, rules, image.size)
+        self._problems = [*image.problems(), *rule_problems]
+        self._done_before = 0
+
+    def do(self) -> RunResult:
+        """The whole job."""
+        self._check_room()
+        run = self._choose_run()
+        checked = check_before(self._image, self._request, self._custody, self._reporter)
+        start = self._start(run, checked)
+        try:
+            counts, outcome = self._fill(run, checked)
+        except BaseException as error:
+            self._abort(run, error)
+            raise
+        details = {
+            "tables": counts,
+            "problems": counts["problems"],
+            "planned": outcome.planned,
+            "written": outcome.written,
+        }
+        self._custody.append_end_of_run(self._case.folder, run, details=details, answers=start, purpose="examination")
+        report = write_and_record_report(self._case.folder, run, self._custody, self._reporter)
+        return RunResult(
+            case=self._case.folder,
+            run=run,
+            report=report,
+            counts=counts,
+            head=self._custody.checkpoint().text,
+            identity=self._custody.identity,
+        )
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self._case.folder).free
+        if free < _ROOM_BYTES:
+            message = f"only {free} bytes are free where {self._case.folder} lies; make room, or name another folder for the case"
+            raise RunError(message)
+
+    def _choose_run(self) -> str:
+        unfinished = self._case.unfinished_run(self._request.exhibit)
+        if not self._request.resume:
+            if unfinished is not None:
+                self._reporter.note(f"run {unfinished} was not finished; --resume would go on with it. A new run is begun.")
+            return self._case.new_run_name(self._request.exhibit)
+        if unfinished is None:
+            message = f"exhibit {self._request.exhibit} has no unfinished run in {self._case.folder}; leave out --resume to begin one"
+            raise RunError(message)
+        stored = (self._case.runs / unfinished / "work" / "configuration").read_text(encoding="ascii")
+        if stored != self._configuration.sha256:
+            message = f"run {unfinished} was begun with another profile, other rules or another version; leave out --resume to begin a new one"
+            raise RunError(message)
+        self._done_before = sum(1 for _ in (self._case.runs / unfinished / "receipts").glob("*.json"))
+        return unfinished
+
+    def _start(self, run: str, checked: Checked) -> Appended:
+        configuration = self._configuration
+        details: dict[str, Any] = {
+            "run": run,
+            "profile": str(configuration.profile),
+            "tool": TOOL,
+            "version": tool_version(),
+            "config_sha256": configuration.sha256,
+            "rules_sha256": configuration.rules_digest or _EMPTY_SHA256,
+            "hashsets_sha256": _EMPTY_SHA256,
+            "lock_sha256": configuration.lock_sha256,
+        }
+        if self._request.resume:
+            details |= {"resumed": True, "tasks_done_before": self._done_before}
+        subject = Subject(name=self._request.exhibit, sha256=checked.media.sha256, md5=checked.media.md5, sha1=checked.media.sha1)
+        start = self._custody.append("process.start", subject=(subject,), details=details, purpose="examination")
+        work = self._case.runs / run / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        write_atomically(work / "configuration", configuration.sha256.encode())
+        return start
+
+    def _fill(self, run: str, checked: Checked) -> tuple[dict[str, int], Outcome]:
+        """Everything in CASE/runs/<run>."""
+        folder = self._case.runs / run
+        stages = RunStages(self._request, self._image, self._rules, self._configuration, folder, self._reporter)
+        outcome = stages.do([*self._problems, *checked.media.problems])
+        unchanged = check_unchanged(self._image, self._request, checked, self._custody, self._reporter)
+        counts = stages.finish(checked, unchanged)
+        document = _run_document(self._request, self._case, self._configuration, run, counts)
+        write_atomically(folder / "run.json", (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+        shutil.rmtree(folder / "work")
+        return counts, outcome
+
+    def _abort(self, run: str, error: BaseException) -> None:
+        """Records why the run stopped; what it wrote stays for --resume."""
+        reason = "interrupted by the examiner" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+        try:
+            self._custody.append("process.abort", details={"run": run, "reason": reason[:2000]})
+        except CustodyError as second:
+            error.add_note(f"and the custody log could not record it: {second}")
+
+
+def _run_document(
+    request: ProcessRequest, case: Case, configuration: Configuration, run: str, counts: dict[str, int]
+) -> dict[str, Any]:
+    """run.json: what was run with what; no clock, no host, no path."""
+    return {
+        "run": run,
+        "exhibit": request.exhibit,
+        "case_number": case.number,
+        "agency": case.agency,
+        "examiner": {"name": request.examiner},
+        "tool": {"name": TOOL, "version": tool_version()},
+        **configuration.as_json(),
+        "counts": counts,
+    }
+
+
+ERRORS = (ForensicsError, PipelineError, CustodyError)
+"""What `process` raises with a message for the examiner."""

@@ -1,0 +1,196 @@
+"""What happens between process.start and process.end: survey, list, read, extract, and the tables made from all of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from forensics.artifacts.functions import functions_for
+from forensics.schema import COVERAGE, SOURCES, TABLES, VOLUMES
+from forensics.survey import survey
+from pipelines.batch import SYSTEM_FILE
+from pipelines.batches import cut_batches
+from pipelines.coverage import count_streams, coverage_rows, volume_rows
+from pipelines.problems import write_problems
+from pipelines.profiles import Profile
+from pipelines.scheduler import InlineScheduler, local_cluster, running_cluster
+from pipelines.tables import write_rows
+from pipelines.tasks import ListVolume, ReadArtifact, ReadContents, RecogniseSystem, RunContext, VolumeToRead, read_receipt
+from pipelines.timeline import write_timeline
+from pipelines.worker import close_exhibits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from forensics.errors import Problem
+    from forensics.image import Image
+    from forensics.survey import Survey
+    from forensics.yara_rules import RuleSet
+    from pipelines.evidence import Checked
+    from pipelines.profiles import Configuration
+    from pipelines.progress import Reporter
+    from pipelines.run import ProcessRequest
+    from pipelines.scheduler import Scheduler
+    from pipelines.tasks import Receipt, Task
+
+_INLINE_MEDIA_BYTES = 64 << 20  # below, starting workers costs more than they save
+# Functions that take longest go first, so that no worker is left alone with one at the end.
+_SLOW = ("evtx", "prefetch", "mft.records", "usnjrnl", "shimcache", "firewall.rules", "services", "amcache")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How many tasks were planned and how many have a receipt; equal, or the run would not have ended."""
+
+    planned: int
+    written: int
+
+
+class RunStages:
+    """Fills CASE/runs/<run>/tables."""
+
+    def __init__(
+        self,
+        request: ProcessRequest,
+        image: Image,
+        rules: RuleSet | None,
+        configuration: Configuration,
+        folder: Path,
+        reporter: Reporter,
+    ) -> None:
+        self._request, self._image, self._rules, self._configuration = request, image, rules, configuration
+        self._folder, self._reporter = folder, reporter
+        self._survey: Survey | None = None
+        self._planned = self._written = 0
+
+    def do(self, problems: Sequence[Problem]) -> Outcome:
+        """Runs all tasks.
+
+        Args:
+            problems: met before, to be recorded with those of the survey.
+        """
+        self._reporter.stage("look at the volumes")
+        found = self._survey = survey(self._image)
+        exhibit = self._request.exhibit
+        write_rows(self._tables, VOLUMES, "000000", volume_rows(exhibit, found.volumes))
+        write_problems(self._tables, "000000", exhibit, [*problems, *found.problems])
+        context = self._context(found)
+        try:
+            with self._scheduler() as scheduler:
+                self._list(scheduler, context, found)
+                self._read(scheduler, context)
+        finally:
+            close_exhibits()
+        return Outcome(planned=self._planned, written=self._written)
+
+    def finish(self, checked: Checked, unchanged_check: str) -> dict[str, int]:
+        """Writes the tables that are made from others; gives the rows of every table."""
+        assert self._survey is not None, "do() comes first"  # noqa: S101
+        self._reporter.stage("write the ledger and the timeline")
+        exhibit = self._request.exhibit
+        for table in TABLES:
+            if not any((self._tables / table.name).glob("part-*.parquet")):
+                write_rows(self._tables, table, "000000", [])
+        write_rows(self._tables, SOURCES, "000000", [self._source_row(checked, unchanged_check)])
+        write_rows(self._tables, COVERAGE, "000000", coverage_rows(exhibit, self._survey.volumes, count_streams(self._tables)))
+        write_timeline(self._folder, exhibit)
+        return {folder.name: _rows(folder) for folder in sorted(self._tables.iterdir())}
+
+    @property
+    def _tables(self) -> Path:
+        return self._folder / "tables"
+
+    def _context(self, found: Survey) -> RunContext:
+        rules = None
+        if self._rules is not None and self._request.profile is not Profile.TRIAGE:
+            rules = self._folder / "work" / "rules"
+            self._rules.save(rules)
+        return RunContext(
+            image=self._image.path.absolute(),
+            folder=self._folder.absolute(),
+            exhibit=self._request.exhibit,
+            volumes=tuple(
+                VolumeToRead(volume=v.extent.volume, start_byte=v.extent.origin_byte) for v in found.volumes if v.is_read
+            ),
+            limits=self._configuration.limits,
+            rules=rules.absolute() if rules else None,
+            read_contents=self._request.profile is not Profile.TRIAGE,
+        )
+
+    def _scheduler(self) -> Scheduler:
+        workers = self._request.workers
+        if self._request.scheduler:
+            return running_cluster(self._request.scheduler)
+        if workers is None:
+            workers = 0 if self._image.size < _INLINE_MEDIA_BYTES else os.cpu_count() or 1
+        return local_cluster(workers, self._folder / "work" / "dask") if workers else InlineScheduler()
+
+    def _list(self, scheduler: Scheduler, context: RunContext, found: Survey) -> None:
+        tasks: list[Task] = [ListVolume(volume=volume) for volume in context.volumes]
+        self._reporter.stage("list the filesystems", items=len(found.volumes))
+        self._run(scheduler, context, [*tasks, RecogniseSystem()], by_task=True)
+
+    def _read(self, scheduler: Scheduler, context: RunContext) -> None:
+        contents, size = cut_batches(context.work, read_contents=context.read_contents)
+        system = (context.work / SYSTEM_FILE).read_text(encoding="utf-8")
+        functions = functions_for(str(self._request.profile), system)
+        artifacts = [ReadArtifact(function=name) for name in functions]
+        slow: list[Task] = [task for task in artifacts if task.function in _SLOW]
+        quick: list[Task] = [task for task in artifacts if task.function not in _SLOW]
+        self._reporter.stage("read contents and artifacts", items=len(contents) + len(artifacts), size_bytes=size)
+        self._run(scheduler, context, [*slow, *contents, *quick], by_task=True)
+
+    def _run(self, scheduler: Scheduler, context: RunContext, tasks: Sequence[Task], *, by_task: bool) -> None:
+        """Runs the tasks that have no receipt yet."""
+        done = {task.name: receipt for task in tasks if self._is_kept(task) and (receipt := read_receipt(self._folder, task))}
+        waiting = [task for task in tasks if task.name not in done]
+        self._planned += len(tasks)
+        for receipt in done.values():
+            self._count(receipt, by_task=by_task)
+        for receipt in scheduler.iter_receipts(context, waiting):
+            self._count(receipt, by_task=by_task)
+
+    def _is_kept(self, task: Task) -> bool:
+        """Whether what the task left in the work folder is there still, so that its receipt can be trusted."""
+        if isinstance(task, ListVolume):
+            return (self._folder / "work" / "listings" / f"{task.volume.volume}.arrow").is_file()
+        if isinstance(task, RecogniseSystem):
+            return (self._folder / "work" / SYSTEM_FILE).is_file()
+        return isinstance(task, (ReadContents, ReadArtifact))
+
+    def _count(self, receipt: Receipt, *, by_task: bool) -> None:
+        self._written += 1
+        self._reporter.advance(items=1 if by_task else receipt.items, size_bytes=receipt.bytes_read)
+
+    def _source_row(self, checked: Checked, unchanged_check: str) -> dict[str, Any]:
+        image, media = self._image, checked.media
+        return {
+            "exhibit": self._request.exhibit,
+            "container": image.container,
+            "segments": [segment.name for segment in image.segments],
+            "segment_sizes": [segment.size for segment in image.segments],
+            "media_size": image.size,
+            "sector_size": image.sector_size,
+            "md5": media.md5,
+            "sha1": media.sha1,
+            "sha256": media.sha256,
+            "stated_md5": image.stated.md5,
+            "stated_sha1": image.stated.sha1,
+            "expected_hash": self._request.expect_hash,
+            "digest_match": str(checked.match.verdict),
+            "mismatch_accepted": self._request.accept_mismatch if checked.match.verdict == "mismatch" else None,
+            "damaged_chunks": media.damaged_chunks,
+            "header_values": sorted(image.header_values.items()),
+            "unchanged_check": unchanged_check,
+            "unchanged": True,
+        }
+
+
+def _rows(folder: Path) -> int:
+    return sum(pq.read_metadata(part).num_rows for part in folder.glob("part-*.parquet"))
+
+
