@@ -131,7 +131,7 @@ def hit_rows(image: Path, entries: list[Row], rules: Path) -> list[Row]:
             if not entry.get("sha256") or not entry["size"]:
                 continue
             content.write_bytes(run("icat", "-o", starts[entry["volume"]], image, entry["icat"]))
-            matches = {rule for file in sorted(rules.rglob("*.yar")) for rule in _matches(file, content, entry["path"])}
+            matches = _matches(sorted(rules.rglob("*.yar")), content, entry["path"])
             place = {name: entry[name] for name in ("volume", "metadata_address", "path", "stream")}
             rows += [place | {"rule": rule} for rule in sorted(matches)]
     return rows
@@ -142,12 +142,12 @@ def yara_version() -> str:
     return f"yara {run('yara', '-v').decode().strip()}"
 
 
-def _matches(rules: Path, content: Path, path: str) -> list[str]:
+def _matches(rules: list[Path], content: Path, path: str) -> set[str]:
     name = path.rpartition("/")[2]
     extension = name.rpartition(".")[2] if "." in name else ""
     known = {"filename": name, "filepath": path, "extension": extension, "filetype": "", "owner": ""}
     externals = [part for key, value in known.items() for part in ("-d", f"{key}={value}")]
-    return [line.split(" ")[0] for line in run("yara", "-w", *externals, rules, content).decode().splitlines()]
+    return {line.split(" ")[0] for line in run("yara", "-w", *externals, *rules, content).decode().splitlines()}
 
 
 def _digests(media: bytes) -> Row:
