@@ -73,7 +73,7 @@ def _heading(column: Column) -> str:
 
 
 def _heads(main: tuple[Column, ...]) -> tuple[Head, ...]:
-    styles = {Kind.TIME: "time", Kind.NUMBER: "num", Kind.FLAG: ""}
+    styles = {Kind.TIME: "moment", Kind.NUMBER: "num", Kind.FLAG: ""}
     titled = [
         Head(
             title=_heading(one),
@@ -90,11 +90,9 @@ def _rows(tables: RunTables, table: str, main: tuple[Column, ...]) -> Iterator[R
     taken = {one.name for one in main}
     places = {one.name: place for place, one in enumerate(columns)}
     shown = [(places[one.name], one.unit == "bytes") for one in main]
-    rest = [
-        (one.name, place)
-        for place, one in enumerate(columns)
-        if one.name not in taken and one.name not in {"exhibit", "hostname", "domain"}
-    ]
+    # hostname and domain are the system's own in every row; source and kind of the record close the row.
+    rest = [(one.name, place) for place, one in enumerate(columns) if one.name not in taken and one.name not in _COMMON]
+    rest += [(name, places[name]) for name in ("source_path", "record_type") if name in places]
     for number, values in enumerate(tables.rows(table, [one.name for one in columns]), 1):
         cells = [cell(values[place], grouped=grouped) for place, grouped in shown]
         others = labelled((name, values[place]) for name, place in rest)

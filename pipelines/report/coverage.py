@@ -36,6 +36,7 @@ class Volume:
     size_bytes: int
     type: str
     filesystem: str | None
+    filesystem_label: str | None
     encrypted: bool
     reader: str
     status: str

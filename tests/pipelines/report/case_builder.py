@@ -67,6 +67,7 @@ VOLUMES = [
         "size_bytes": 9_000_000,
         "type": "NTFS / exFAT (0x07)",
         "filesystem": "ntfs",
+        "filesystem_label": "System",
         "block_size": 4096,
         "encrypted": False,
         "reader": "tsk",
