@@ -19,15 +19,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sample_images import ewf_split, exfat, gpt_fat32_ext4, iso, ntfs_mbr, oracles, windows, windows_artifacts
+from sample_images import ewf_split, exfat, gpt_fat32_ext4, iso, linux, ntfs_mbr, oracles, windows, windows_artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 HERE = Path(__file__).parent
 RULES = HERE.parent / "rules"
-SAMPLES = {sample.NAME: sample for sample in (ntfs_mbr, gpt_fat32_ext4, ewf_split, exfat, iso, windows)}
-ARTIFACTS = {windows.NAME: windows_artifacts.artifacts}
+SAMPLES = {sample.NAME: sample for sample in (ntfs_mbr, gpt_fat32_ext4, ewf_split, exfat, iso, windows, linux)}
+ARTIFACTS = {windows.NAME: windows_artifacts.artifacts, linux.NAME: linux.artifacts}
 _ENTRY_KEY = ("volume", "metadata_address", "path", "stream")
 
 

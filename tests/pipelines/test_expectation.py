@@ -95,6 +95,12 @@ def test_a_time_is_compared_with_the_decimals_that_were_expected(wanted: str | N
     assert (compare(_expected({"path": "a", "modified": wanted}), [{"path": "a", "modified": got}]) == ()) is same
 
 
+def test_a_time_in_the_key_names_the_row_without_its_zeros() -> None:
+    wanted = [{"path": "2024-03-01T09:30:00Z"}, {"path": "2024-03-01T09:30:00.5Z"}]
+    assert compare(_expected(*wanted), [{"path": "2024-03-01T09:30:00.000000000Z"}, {"path": "2024-03-01T09:30:00.500000000Z"}]) == ()
+    assert len(compare(_expected(*wanted[:1]), [{"path": "2024-03-01T09:30:00.000000001Z"}])) == 2
+
+
 @pytest.mark.parametrize(("wanted", "got"), [(True, 1), (0, False), (1, "1"), (None, ""), ("", None)])
 def test_values_of_different_types_differ(wanted: object, got: object) -> None:
     assert len(compare(_expected({"path": "a", "value": wanted}), [{"path": "a", "value": got}])) == 1
