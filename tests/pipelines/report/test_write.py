@@ -108,7 +108,7 @@ def hostile_case(case: Path) -> Path:
         {"exhibit": EXHIBIT, "record_type": text, "source_path": text, "ts": MOMENT, "name": text, "raw": text.encode()} for text in HOSTILE
     ]
     described = ("link_target", "description", "mime_type", "stream")
-    return build_case(
+    build_case(
         case,
         sources=[SOURCE | source | {"mismatch_accepted": HOSTILE[0], "digest_match": "mismatch"}],
         entries=[entry(number, text, hits=1, recovery="deleted name", **dict.fromkeys(described, text)) for number, text in texts],
@@ -119,6 +119,26 @@ def hostile_case(case: Path) -> Path:
         timeline=[moment(MOMENT + number, path=text, description=text, stream=text) for number, text in texts],
         artifacts={"artifact_users": (columns, records)},
     )
+    facts = {
+        **dict.fromkeys(("profile", "case_number", "agency", "exhibit"), "".join(HOSTILE[:6])),
+        **{key: {text: text for text in HOSTILE} for key in ("versions", "rules", "limits", "elsewhere")},
+        "tool": {"name": HOSTILE[0], "version": HOSTILE[4]},
+        "examiner": {"name": HOSTILE[8]},
+    }
+    (case / "runs" / RUN / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    lines = [
+        custody_line(
+            0,
+            Event.LOG_INIT,
+            subject=HOSTILE[0],
+            purpose=HOSTILE[8],
+            basis=HOSTILE[4],
+            location=HOSTILE[9],
+            details={HOSTILE[0]: list(HOSTILE)},
+        )
+    ]
+    (case / "custody" / "custody.intoto.jsonl").write_bytes(b"\n".join([*lines, HOSTILE[0].encode()]) + b"\n")
+    return case
 
 
 @pytest.fixture(scope="module")
