@@ -81,6 +81,11 @@ class RunFacts:
     counts: tuple[tuple[str, int], ...]
     others: tuple[tuple[str, str], ...]
 
+    @property
+    def without_rules(self) -> bool:
+        """Whether the run says that it had no YARA rule."""
+        return dict(self.rules).get("count") == "0"
+
 
 def _text(value: Any) -> str:
     return (
