@@ -18,6 +18,7 @@ from pipelines.expectation import Difference, DifferenceKind, ReplayError, compa
 from pipelines.golden import compare_golden, golden_of, read_golden, write_golden
 from pipelines.junit import Case, Suite, junit_xml
 from pipelines.plain_rows import plain_rows
+from pipelines.replay_job import Done, Job, run_job
 from pipelines.sample import Sample, find_samples, read_sample, unpack
 from pipelines.tables import read_table
 
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
 
 Tables: TypeAlias = "Mapping[str, list[dict[str, Any]]]"
 _DESCRIBED = "sample.toml"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One run to make: an image, the new case folder for it, and the profile."""
-
-    image: Path
-    case: Path
-    exhibit: str
-    profile: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A run that was made: where its tables lie, and what verifying its case found wrong, one line each."""
-
-    tables: Path
-    unverified: tuple[str, ...] = ()
 
 
 Runner: TypeAlias = "Callable[[Job], Done]"
@@ -85,11 +68,14 @@ class ReplayResult:
         return all(sample.passed for sample in self.samples)
 
 
-def replay(folder: Path, *, junit: Path | None, update: bool, runner: Runner) -> ReplayResult:
+def replay(
+    folder: Path, *, rules: tuple[Path, ...], junit: Path | None = None, update: bool = False, runner: Runner = run_job
+) -> ReplayResult:
     """The result of running every sample in `folder`.
 
     Args:
         folder: a folder of samples, or one sample.
+        rules: folders or files of YARA rules that the runs use.
         junit: where to write the result as JUnit XML; None for nowhere.
         update: whether the golden part of each sample is written anew; expected files are never written.
         runner: runs the main job.
@@ -97,7 +83,7 @@ def replay(folder: Path, *, junit: Path | None, update: bool, runner: Runner) ->
     Raises:
         ReplayError: there is no sample in the folder.
     """
-    result = ReplayResult(samples=tuple(_replay_sample(one, update=update, runner=runner) for one in find_samples(folder)))
+    result = ReplayResult(samples=tuple(_replay_sample(one, rules=rules, update=update, runner=runner) for one in find_samples(folder)))
     if junit is not None:
         junit.write_text(junit_xml(tuple(_suite(sample) for sample in result.samples)), encoding="utf-8")
     return result
@@ -140,12 +126,13 @@ def describe(one: Difference) -> str:
     return escape_text(f"{one.table}: {one.kind}: {one.row}: {told}" + (f" [{one.source}]" if one.source else ""))
 
 
-def _replay_sample(folder: Path, *, update: bool, runner: Runner) -> SampleResult:
+def _replay_sample(folder: Path, *, rules: tuple[Path, ...], update: bool, runner: Runner) -> SampleResult:
     try:
         sample = read_sample(folder)
         with tempfile.TemporaryDirectory(prefix="evidex-replay-") as work:
             image = unpack(sample, Path(work))
-            done = runner(Job(image=image, case=Path(work) / "case", exhibit=sample.name, profile=sample.profile))
+            job = Job(image=image, case=Path(work) / "case", exhibit=sample.name, profile=sample.profile, rules=rules)
+            done = runner(job)
             tables = read_tables(done.tables)
         golden = golden_of(tables)
         if update:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from pipelines.expectation import DifferenceKind, ReplayError
-from pipelines.replay import Done, Job, ReplayResult, render, replay
+from pipelines.replay import ReplayResult, render, replay
+from pipelines.replay_job import Done, Job
 from pipelines.tables import write_batches
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def samples(tmp_path: Path) -> Path:
     (sample / "sample.toml").write_text(
         'title = "t"\nfiles = ["image.dd"]\nprofile = "triage"\nexpected = ["entries.jsonl"]\nproblems = {}\n'
     )
-    replay(sample.parent, junit=None, update=True, runner=Tables())
+    replay(sample.parent, rules=(), update=True, runner=Tables())
     return sample.parent
 
 
@@ -61,7 +62,7 @@ def _differences(result: ReplayResult) -> list[tuple[str, str, str]]:
 
 def test_a_sample_passes_when_nothing_differs(samples: Path) -> None:
     runner = Tables()
-    result = replay(samples, junit=None, update=False, runner=runner)
+    result = replay(samples, rules=(), runner=runner)
     assert result.passed
     assert (runner.jobs[0].exhibit, runner.jobs[0].profile) == ("one", "triage")
     assert list(render(result))[-1] == "1 samples, all passed"
@@ -70,24 +71,24 @@ def test_a_sample_passes_when_nothing_differs(samples: Path) -> None:
 def test_a_tampered_expected_file_makes_it_fail_naming_the_row(samples: Path) -> None:
     path = samples / "one" / "expected" / "entries.jsonl"
     path.write_text(path.read_text().replace('"size": 3', '"size": 4'))
-    result = replay(samples, junit=None, update=False, runner=Tables())
+    result = replay(samples, rules=(), runner=Tables())
     assert not result.passed
     assert _differences(result) == [("differs", "entries", "size")]
     assert 'one: entries: differs: path="a.txt": size: expected 4, got 3 [fls 4.11.1]' in list(render(result))
 
 
 def test_a_row_too_few_or_too_many_makes_it_fail(samples: Path) -> None:
-    result = replay(samples, junit=None, update=False, runner=Tables(entries=[{"path": "b.txt", "size": 3}]))
+    result = replay(samples, rules=(), runner=Tables(entries=[{"path": "b.txt", "size": 3}]))
     assert _differences(result) == [("missing", "entries", ""), ("extra", "entries", ""), ("differs", "entries", "digest")]
 
 
 def test_a_table_that_is_not_there_has_no_rows(samples: Path) -> None:
-    result = replay(samples, junit=None, update=False, runner=Tables(entries=[], problems=[_PROBLEM]))
+    result = replay(samples, rules=(), runner=Tables(entries=[], problems=[_PROBLEM]))
     assert ("missing", "entries", "") in _differences(result)
 
 
 def test_a_problem_that_the_description_does_not_name_makes_it_fail(samples: Path) -> None:
-    result = replay(samples, junit=None, update=True, runner=Tables(problems=[_PROBLEM]))
+    result = replay(samples, rules=(), update=True, runner=Tables(problems=[_PROBLEM]))
     assert _differences(result) == [("differs", "problems", "count")]
     assert "chunk-checksum" in result.samples[0].differences[0].row
 
@@ -95,26 +96,26 @@ def test_a_problem_that_the_description_does_not_name_makes_it_fail(samples: Pat
 def test_a_problem_that_the_description_names_must_be_there(samples: Path) -> None:
     path = samples / "one" / "sample.toml"
     path.write_text(path.read_text().replace("problems = {}", 'problems = { "chunk-checksum" = 1 }'))
-    assert replay(samples, junit=None, update=True, runner=Tables(problems=[_PROBLEM])).passed
-    assert _differences(replay(samples, junit=None, update=True, runner=Tables())) == [("differs", "problems", "count")]
+    assert replay(samples, rules=(), update=True, runner=Tables(problems=[_PROBLEM])).passed
+    assert _differences(replay(samples, rules=(), update=True, runner=Tables())) == [("differs", "problems", "count")]
 
 
 def test_a_case_that_does_not_verify_makes_it_fail(samples: Path) -> None:
-    result = replay(samples, junit=None, update=False, runner=Tables(unverified=("the log was changed",)))
+    result = replay(samples, rules=(), runner=Tables(unverified=("the log was changed",)))
     assert [one.got for one in result.samples[0].differences] == ["the log was changed"]
 
 
 def test_our_own_output_is_watched_also_where_nothing_is_expected(samples: Path) -> None:
     changed = Tables(entries=[{**_ROW, "entropy": 1.5}])
-    assert _differences(replay(samples, junit=None, update=False, runner=changed)) == [("differs", "entries", "digest")]
-    assert replay(samples, junit=None, update=True, runner=changed).passed
-    assert replay(samples, junit=None, update=False, runner=changed).passed
+    assert _differences(replay(samples, rules=(), runner=changed)) == [("differs", "entries", "digest")]
+    assert replay(samples, rules=(), update=True, runner=changed).passed
+    assert replay(samples, rules=(), runner=changed).passed
 
 
 def test_update_writes_the_golden_part_and_never_what_is_expected(samples: Path) -> None:
     path = samples / "one" / "expected" / "entries.jsonl"
     before = path.read_bytes()
-    result = replay(samples, junit=None, update=True, runner=Tables(entries=[{"path": "b.txt", "size": 3}]))
+    result = replay(samples, rules=(), update=True, runner=Tables(entries=[{"path": "b.txt", "size": 3}]))
     assert not result.passed
     assert path.read_bytes() == before
     assert json.loads((samples / "one" / "golden.json").read_text())["about"].endswith("no proof of correctness.")
@@ -122,14 +123,14 @@ def test_update_writes_the_golden_part_and_never_what_is_expected(samples: Path)
 
 def test_a_sample_without_a_golden_part_says_how_to_get_one(samples: Path) -> None:
     (samples / "one" / "golden.json").unlink()
-    result = replay(samples, junit=None, update=False, runner=Tables())
+    result = replay(samples, rules=(), runner=Tables())
     assert [(one.kind, one.table) for one in result.samples[0].differences] == [(DifferenceKind.MISSING, "golden")]
 
 
 def test_a_sample_that_cannot_be_run_fails_and_the_others_go_on(samples: Path) -> None:
     shutil.copytree(samples / "one", samples / "two")
     (samples / "one" / "image.dd").unlink()
-    result = replay(samples, junit=None, update=False, runner=Tables())
+    result = replay(samples, rules=(), runner=Tables())
     assert [(sample.name, sample.passed) for sample in result.samples] == [("one", False), ("two", True)]
     assert "image.dd" in result.samples[0].error
     assert any("image.dd" in line for line in render(result))
@@ -140,7 +141,7 @@ def test_a_run_that_is_refused_is_the_error_of_its_sample(samples: Path) -> None
         message = f"{job.image}: no image"
         raise ReplayError(message)
 
-    result = replay(samples, junit=None, update=False, runner=refuse)
+    result = replay(samples, rules=(), runner=refuse)
     assert (result.passed, result.samples[0].error.endswith("no image")) == (False, True)
 
 
@@ -148,7 +149,7 @@ def test_the_junit_file_names_each_difference(samples: Path, tmp_path: Path) -> 
     path = samples / "one" / "expected" / "entries.jsonl"
     path.write_text(path.read_text().replace("a.txt", "a\\u001b.txt"))
     out = tmp_path / "replay.xml"
-    replay(samples, junit=out, update=False, runner=Tables())
+    replay(samples, rules=(), junit=out, runner=Tables())
     root = ET.fromstring(out.read_text())
     (failure,) = root.iter("failure")
     assert failure.text is not None
@@ -161,7 +162,7 @@ def test_no_line_can_act_on_a_terminal(samples: Path) -> None:
     lines = list(
         render(
             replay(
-                samples, junit=None, update=True, runner=Tables(entries=[{"path": name, "size": 3}], problems=[{**_PROBLEM, "what": name}])
+                samples, rules=(), update=True, runner=Tables(entries=[{"path": name, "size": 3}], problems=[{**_PROBLEM, "what": name}])
             )
         )
     )
