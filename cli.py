@@ -1,0 +1,427 @@
+"""The command line: parse, call one function, print, exit code.
+
+Exit codes
+    0  complete
+    1  fatal: nothing that was written is lost
+    2  usage
+    3  complete with problems; `verify`: something is not shown
+    4  verification failed; `replay`: something differs
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import rules
+from chain_of_custody.errors import CustodyError
+from chain_of_custody.identity import Person, create_identity, export_public_key, read_roster
+from chain_of_custody.service import CustodyService
+from chain_of_custody.show import iter_entries, iter_text, verdict_text
+from chain_of_custody.statement import Actor, Subject, Tool
+from chain_of_custody.verify import verify_case
+from forensics.digests import digest_media, parse_expected
+from forensics.errors import ForensicsError
+from forensics.image import open_image
+from forensics.schema import TABLES, table
+from pipelines.case import iter_finished_runs, lock_case, read_case
+from pipelines.errors import PipelineError
+from pipelines.export import write_and_record_report
+from pipelines.expectation import ReplayError
+from pipelines.info import describe_image, render_info
+from pipelines.profiles import TOOL, Profile, tool_version
+from pipelines.progress_display import reporter_for
+from pipelines.query import query_case
+from pipelines.replay import Done, Job, render, replay
+from pipelines.report.errors import ReportError
+from pipelines.result_text import render_rows
+from pipelines.run import ProcessRequest, Signer, process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+COMPLETE, FATAL, USAGE, WITH_PROBLEMS, FAILED = 0, 1, 2, 3, 4
+_FATAL = (ForensicsError, PipelineError, CustodyError, ReplayError, ReportError, OSError)
+
+_CASE = click.argument("case", type=click.Path(path_type=Path))
+_IMAGE = click.argument("image", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_KEY = click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="Private key to sign with; its roster lies beside it.")
+_PASSPHRASE_FD = click.option("--passphrase-fd", type=int, help="File descriptor to read the key's passphrase from.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(tool_version(), prog_name=TOOL)
+def evidex() -> None:
+    """Process seized disk images; keep a signed chain of custody.
+
+    \b
+    Exit codes: 0 complete, 1 fatal, 2 usage, 3 complete with problems, 4 verification failed.
+    """
+
+
+@evidex.command()
+@_IMAGE
+@_JSON
+def info(image: Path, *, as_json: bool) -> int:
+    """Say what IMAGE is: container, digests, volumes, what will not be read and why."""
+    facts = describe_image(image)
+    _print_all([json.dumps(facts, indent=1)] if as_json else render_info(facts))
+    return WITH_PROBLEMS if facts["problems"] else COMPLETE
+
+
+@evidex.command("process")
+@_IMAGE
+@click.option("--case", "case", required=True, type=click.Path(path_type=Path), help="Case folder; made if it is not there.")
+@click.option("--exhibit", required=True, help="Number of the exhibit, e.g. KH-1.")
+@click.option("--examiner", required=True, help="Name of the examiner.")
+@click.option("--case-number", default="", help="Number of the case.")
+@click.option("--agency", default="", help="Name of the agency.")
+@click.option("--profile", type=click.Choice([str(p) for p in Profile]), default=str(Profile.STANDARD), show_default=True)
+@click.option("--rules", "rule_folders", multiple=True, type=click.Path(path_type=Path), help="YARA rules instead of the shipped ones.")
+@_KEY
+@_PASSPHRASE_FD
+@click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 works in this process. Default: by size.")
+@click.option("--scheduler", help="Address of a running Dask scheduler on this machine.")
+@click.option("--resume", is_flag=True, help="Go on with the exhibit's unfinished run.")
+@click.option("--expect-hash", help="MD5, SHA-1 or SHA-256 that the media should have.")
+@click.option("--accept-mismatch", metavar="REASON", help="Go on although digests differ; the reason is recorded.")
+@_JSON
+def process_command(  # noqa: PLR0913 - one argument an option
+    image: Path,
+    *,
+    case: Path,
+    exhibit: str,
+    examiner: str,
+    case_number: str,
+    agency: str,
+    profile: str,
+    rule_folders: tuple[Path, ...],
+    key: Path | None,
+    passphrase_fd: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    resume: bool,
+    expect_hash: str | None,
+    accept_mismatch: str | None,
+    as_json: bool,
+) -> int:
+    """Process IMAGE as an exhibit of a case: list, hash, scan, extract, seal, report."""
+    if expect_hash is not None:
+        _usage(lambda: parse_expected(expect_hash))
+    request = ProcessRequest(
+        image=image,
+        case=case,
+        exhibit=exhibit,
+        examiner=examiner,
+        case_number=case_number,
+        agency=agency,
+        profile=Profile(profile),
+        rules=rule_folders or (shipped_rules(),),
+        signer=Signer(key=key, passphrase=_passphrase(key, passphrase_fd)),
+        workers=workers,
+        scheduler=scheduler,
+        resume=resume,
+        expect_hash=expect_hash,
+        accept_mismatch=accept_mismatch,
+        host=platform.node(),
+    )
+    stream = sys.stdout if as_json else sys.stderr
+    try:
+        with reporter_for(stream, as_json=as_json) as reporter:
+            result = process(request, reporter)
+    except KeyboardInterrupt:
+        click.echo("interrupted; what is finished is kept. The same command with --resume goes on from there.", err=True)
+        return FATAL
+    if as_json:
+        facts = {
+            "event": "result",
+            "case": str(result.case),
+            "run": result.run,
+            "report": str(result.report),
+            "tables": result.counts,
+            "head": result.head,
+            "demonstration": result.identity.demonstration,
+        }
+        click.echo(json.dumps(facts))
+    else:
+        _print_all(_result_lines(result.counts, result.report, result.head, demonstration=result.identity.demonstration))
+    return WITH_PROBLEMS if result.problems else COMPLETE
+
+
+@evidex.command()
+@_CASE
+@click.option("--trust", help="Fingerprint of the agency's root key, or its public-key file, from outside the case.")
+@click.option("--expect-head", help="Head of the log as printed on a report.")
+@click.option("--evidence", type=click.Path(path_type=Path), help="The evidence image: is it the one that was processed?")
+@_JSON
+def verify(case: Path, *, trust: str | None, expect_head: str | None, evidence: Path | None, as_json: bool) -> int:
+    """Check CASE: integrity, identity, time, completeness."""
+    subjects = [_evidence_subject(evidence)] if evidence is not None else []
+    verdict = verify_case(case, trust=trust, expect_head=expect_head, evidence=subjects)
+    _print_all([json.dumps(verdict.to_dict(), indent=1)] if as_json else verdict_text(verdict))
+    return verdict.exit_code
+
+
+@evidex.command()
+@_CASE
+@click.option("--run", "run", help="The run; default: the latest finished one.")
+@_KEY
+@_PASSPHRASE_FD
+def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int | None) -> int:
+    """Write the report of a run of CASE again, from its tables, and record it."""
+    opened = read_case(case)
+    name = run or next(reversed(list(iter_finished_runs(opened))), None)
+    if name is None:
+        message = f"{case} has no finished run to report on"
+        raise PipelineError(message)
+    with (
+        lock_case(opened),
+        CustodyService.start(
+            case=case, key=key, passphrase=_passphrase(key, passphrase_fd), actor=Actor(), tool=_tool(), host=platform.node()
+        ) as custody,
+        reporter_for(sys.stderr, as_json=False) as reporter,
+    ):
+        index = write_and_record_report(case, name, custody, reporter)
+        head = custody.checkpoint().text
+    _print_all([f"report  {index}", f"head    {head}"])
+    return COMPLETE
+
+
+@evidex.command("replay")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--junit", type=click.Path(path_type=Path), help="Write the result as JUnit XML.")
+@click.option("--update", is_flag=True, help="Write our own golden digests anew; expected results are never written.")
+def replay_command(folder: Path, *, junit: Path | None, update: bool) -> int:
+    """Process every sample in FOLDER and show each difference from what is expected."""
+    result = replay(folder, junit=junit, update=update, runner=_run_sample)
+    _print_all(render(result))
+    return COMPLETE if result.passed else FAILED
+
+
+@evidex.command()
+@_CASE
+@click.argument("sql")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", show_default=True)
+def query(case: Path, sql: str, form: str) -> int:
+    """Answer SQL over the tables of CASE (DuckDB; a view a table)."""
+    columns, rows = query_case(read_case(case), sql)
+    _print_all(render_rows(columns, rows, form))
+    return COMPLETE
+
+
+@evidex.command()
+@click.argument("name", required=False)
+def schema(name: str | None) -> int:
+    """List the tables, or the columns of table NAME with meaning and unit."""
+    if name is None:
+        _print_all(f"{one.name:12} {one.row}" for one in TABLES)
+        return COMPLETE
+    one = table(name)
+    _print_all([f"{one.name}: {one.row}", ""])
+    for column in one.fields:
+        facts = {k.decode(): v.decode() for k, v in (column.metadata or {}).items()}
+        unit = f" [{facts['unit']}]" if facts["unit"] else ""
+        click.echo(f"{column.name:24} {column.type!s:24} {facts['meaning']}{unit}")
+    return COMPLETE
+
+
+@evidex.group()
+def keys() -> None:
+    """Make and show the keys that sign the custody log."""
+
+
+@keys.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--agency", required=True, help="Name of the agency.")
+@click.option("--name", required=True, help="Name of the examiner.")
+@click.option("--origin", required=True, help="Name for the agency's logs, e.g. its domain.")
+@click.option("--p256", is_flag=True, help="ECDSA P-256 instead of Ed25519.")
+@_PASSPHRASE_FD
+def keys_new(folder: Path, *, agency: str, name: str, origin: str, p256: bool, passphrase_fd: int | None) -> int:
+    """Make an identity in FOLDER: root key, examiner's key, processor key, log key and roster."""
+    passphrase = _new_passphrase(passphrase_fd)
+    people = (
+        Person(id="1", name=name, role="examiner", p256=p256),
+        Person(id="2", name=platform.node() or "workstation", role="processor"),
+    )
+    roster = create_identity(
+        folder,
+        agency=agency,
+        origin_name=origin,
+        people=people,
+        passphrase=passphrase,
+        root_passphrase=passphrase,
+        now=datetime.now(UTC),
+    )
+    click.echo(f"made {folder}. Take {folder / 'root'} off this machine and keep it offline.")
+    click.echo(f"root fingerprint, to be told to whoever verifies: {roster.root_fingerprint}")
+    return COMPLETE
+
+
+@keys.command("show")
+@click.argument("roster", type=click.Path(path_type=Path))
+def keys_show(roster: Path) -> int:
+    """List who may sign what by ROSTER (a roster file, an identity folder or a case)."""
+    candidates = (roster, roster / "roster.dsse.json", roster / "custody" / "roster.dsse.json")
+    found, _ = read_roster(next((path for path in candidates if path.is_file()), roster))
+    click.echo(f"agency            {found.agency}")
+    click.echo(f"root fingerprint  {found.root_fingerprint}")
+    for keyid, signer in sorted(found.signers.items()):
+        click.echo(f"{keyid}  {signer.role}: {signer.name}, may sign {' '.join(signer.may)}")
+    return COMPLETE
+
+
+@keys.command("export")
+@click.argument("key", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@_PASSPHRASE_FD
+def keys_export(key: Path, target: Path, *, passphrase_fd: int | None) -> int:
+    """Write the public key of KEY to TARGET and print its fingerprint."""
+    click.echo(export_public_key(key, _passphrase(key, passphrase_fd), target))
+    return COMPLETE
+
+
+@evidex.group()
+def custody() -> None:
+    """Read the chain-of-custody log."""
+
+
+@custody.command("show")
+@_CASE
+@_JSON
+def custody_show(case: Path, *, as_json: bool) -> int:
+    """Print the log of CASE as a person reads it."""
+    _print_all(map(json.dumps, iter_entries(case)) if as_json else iter_text(case))
+    return COMPLETE
+
+
+def shipped_rules() -> Path:
+    """The folder of rules that Evidex ships."""
+    return Path(str(rules.__file__)).parent
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code; a failure is one line on standard error."""
+    try:
+        code = evidex.main(args=list(arguments) if arguments is not None else None, prog_name=TOOL, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = FATAL
+    except _FATAL as error:
+        click.echo(f"evidex: {_one_line(error)}", err=True)
+        code = FATAL
+    sys.exit(code if isinstance(code, int) else COMPLETE)
+
+
+def _result_lines(counts: dict[str, int], index: Path, head: str, *, demonstration: bool) -> list[str]:
+    artifacts = sum(rows for name, rows in counts.items() if name.startswith("artifact_"))
+    lines = [
+        f"entries   {counts['entries']}",
+        f"hits      {counts['hits']}",
+        f"artifacts {artifacts} rows in {sum(name.startswith('artifact_') for name in counts)} tables",
+        f"problems  {counts['problems']}" + (": see the report" if counts["problems"] else ""),
+        f"report    {index}",
+        f"head      {head}",
+    ]
+    if demonstration:
+        lines.append("signed with a DEMONSTRATION identity that identifies nobody; `evidex keys new` makes a real one")
+    return lines
+
+
+def _run_sample(job: Job) -> Done:
+    """One sample, processed and verified in its own case, signed by a demonstration identity of its own."""
+    with reporter_for(open(os.devnull, "w"), as_json=False) as reporter:  # noqa: SIM115, PTH123 - lives as long as the run
+        request = ProcessRequest(
+            image=job.image,
+            case=job.case,
+            exhibit=job.exhibit,
+            examiner="replay",
+            profile=Profile(job.profile),
+            rules=(shipped_rules(),),
+            signer=Signer(state=job.case.parent / "state"),
+            workers=0,
+        )
+        result = process(request, reporter)
+    verdict = verify_case(job.case)
+    wrong = [line for line in verdict_text(verdict) if "FAIL" in line]
+    return Done(tables=job.case / "runs" / result.run / "tables", unverified=tuple(wrong))
+
+
+def _evidence_subject(path: Path) -> Subject:
+    with open_image(path) as image, reporter_for(sys.stderr, as_json=False) as reporter:
+        reporter.stage("hash the media", size_bytes=image.size)
+        media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
+    return Subject(name=path.name, sha256=media.sha256, md5=media.md5, sha1=media.sha1)
+
+
+def _passphrase(key: Path | None, descriptor: int | None) -> bytes | None:
+    """The passphrase of a key: from the descriptor, the environment, or a prompt where there is a terminal."""
+    if key is None:
+        return None
+    given = _given_passphrase(descriptor)
+    if given is None and "ENCRYPTED" in _first_line(key) and sys.stdin.isatty():
+        return getpass.getpass("passphrase: ").encode()
+    return given
+
+
+def _new_passphrase(descriptor: int | None) -> bytes | None:
+    given = _given_passphrase(descriptor)
+    if given is not None or not sys.stdin.isatty():
+        return given
+    first = getpass.getpass("new passphrase: ")
+    if first != getpass.getpass("again: "):
+        message = "the two passphrases differ"
+        raise click.UsageError(message)
+    return first.encode() or None
+
+
+def _given_passphrase(descriptor: int | None) -> bytes | None:
+    if descriptor is not None:
+        with os.fdopen(descriptor, "rb") as stream:
+            return stream.readline().rstrip(b"\r\n")
+    value = os.environ.get("EVIDEX_PASSPHRASE")
+    return value.encode() if value is not None else None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open(encoding="ascii", errors="replace") as file:
+            return file.readline()
+    except OSError:
+        return ""
+
+
+def _usage(check: Callable[[], Any]) -> None:
+    try:
+        check()
+    except ForensicsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _tool() -> Tool:
+    return Tool(name=TOOL, version=tool_version())
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _print_all(lines: Any) -> None:
+    for line in lines:
+        click.echo(line)
+
+

@@ -26,7 +26,7 @@ def cut_batches(work: Path, *, read_contents: bool) -> tuple[list[ReadContents],
         The tasks, the most costly first, and how many bytes of content they read.
     """
     listing = _read_listings(work / "listings")
-    order = pc.sort_indices(listing, sort_keys=[(name, "ascending") for name in ENTRIES.order], null_placement="at_start")
+    order = pc.sort_indices(listing, sort_keys=[(name, "ascending", "at_start") for name in ENTRIES.order])
     folder = work / "batches"
     folder.mkdir(exist_ok=True)
     batches: list[Batch] = []

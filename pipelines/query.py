@@ -87,7 +87,7 @@ def iter_timeline(run: Path, exhibit: str, artifact_times: Sequence[tuple[str, s
     order = 'time, "table", event, volume, metadata_address NULLS FIRST, path NULLS FIRST, stream, description'
     with open_tables([run], scratch=scratch) as connection:
         sql = f"SELECT {_quoted(exhibit)} AS exhibit, * FROM ({' UNION ALL '.join(parts)}) ORDER BY {order}"  # noqa: S608
-        yield from connection.execute(sql).fetch_record_batch(100_000)
+        yield from connection.sql(sql).to_arrow_reader(100_000)
 
 
 def _views(runs: Sequence[Path]) -> list[str]:

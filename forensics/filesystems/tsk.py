@@ -27,6 +27,8 @@ _NAME_ALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_ALLOC)
 _NTFS_DATA = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA)
 _NTFS_STANDARD_INFORMATION = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_SI)
 _NTFS_FILE_NAME = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_FNAME)
+# Index roots other than a directory's own hold what no stream does: $Secure's, $ObjId's, $Quota's and $Reparse's records.
+_NTFS_INDEX_ROOT = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_IDXROOT)
 # The attributes whose bytes are content, by TSK's types: plain data, NTFS $DATA, HFS+ data and resource fork.
 _CONTENT_TYPES = frozenset(
     (
@@ -217,7 +219,7 @@ class TskReader:
         kind = _KIND_OF_META.get(int(meta.type)) if meta is not None else None
         kind = kind or _KIND_OF_NAME.get(int(name.type), Kind.UNKNOWN)
         times, name_times = self._times(file, attributes)
-        streams = [a for a in attributes if a.type in _CONTENT_TYPES]
+        streams = [a for a in attributes if a.type in _CONTENT_TYPES or (a.type == _NTFS_INDEX_ROOT and a.name != "$I30")]
         if kind in (Kind.DIRECTORY, Kind.UNKNOWN) or not any(a.name == "" for a in streams):
             streams = [None, *(a for a in streams if a.name)]  # type: ignore[list-item]
         for attribute in streams:
