@@ -6,14 +6,16 @@ Torn bytes of a crash are declared (log.recovered) and a clock that went back is
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from chain_of_custody.checkpoint import Head, file_name, to_note
 from chain_of_custody.envelope import STATEMENT_TYPE, Signature, pre_authentication_encoding, to_line
 from chain_of_custody.errors import CustodyError, FormatError, IdentityError, LogWriteError
-from chain_of_custody.events import Event, missing_details
+from chain_of_custody.events import Event, may_sign, missing_details
 from chain_of_custody.keys import sign, to_pem
 from chain_of_custody.log import CustodyLog, OpenLog
 from chain_of_custody.regular_file import write_once
@@ -22,7 +24,6 @@ from chain_of_custody.statement import Actor, Ref, Statement, Subject, Tool, to_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
     from chain_of_custody.identity import SigningIdentity
@@ -32,6 +33,8 @@ _CHECKPOINTED = frozenset({Event.LOG_INIT, Event.LOG_SEAL, Event.PROCESS_END, Ev
 _HANDOVER = frozenset({Event.HANDOVER_RELEASE, Event.HANDOVER_RECEIPT, Event.HANDOVER_REFUSE})
 _OWN_EVENTS = frozenset({Event.LOG_INIT, Event.LOG_RECOVERED})
 _RANDOM_BYTES = 8
+# A correction of the clock over the network; a longer step back is an event of its own.
+_WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +168,23 @@ class Recorder:
         return opened.append(self._line(opened, recorded, self._time(opened, declaring=recorded.event is Event.CLOCK_ADJUST)))
 
     def _time(self, opened: OpenLog, *, declaring: bool = False) -> datetime:
-        """The time of the next entry; a clock that went back is declared first."""
-        now = self._clock()
-        if to_utc(now) < opened.tail.utc and not declaring:
-            details = {"previous_utc": opened.tail.utc, "reason": "The workstation's clock is behind the entry before"}
+        """The time of the next entry. A clock behind the last entry is waited for where it is close, and else declared first.
+
+        Raises:
+            IdentityError: the clock is behind, and this key may not declare it.
+        """
+        now, previous = self._clock(), opened.tail.utc
+        if declaring or not previous or to_utc(now) >= previous:
+            return now
+        behind = (datetime.fromisoformat(previous) - now).total_seconds()
+        if behind < _WAIT_SECONDS:
+            time.sleep(behind)
+            now = self._clock()
+        if to_utc(now) < previous:
+            if not may_sign(self._roster.signers[self._identity.keyid].may, Event.CLOCK_ADJUST):
+                message = f"the clock says {to_utc(now)}, before the last entry of {previous}: set it, or let a person's key sign"
+                raise IdentityError(message)
+            details = {"previous_utc": previous, "reason": "The workstation's clock is behind the entry before"}
             opened.append(self._line(opened, Recorded(event=Event.CLOCK_ADJUST, details=details, purpose="Declare a clock set back"), now))
         return now
 
