@@ -87,7 +87,7 @@ def regenerate(name: str, target: Path) -> None:
         target / "entries.jsonl",
         table="entries",
         key=_ENTRY_KEY,
-        tool="fls -r -p -l, istat, icat | hashlib; odd names and times before 1970 as stated",
+        tool="fls, istat, icat (odd names and times as stated)",
         version=tsk,
         rows=entries,
     )
@@ -95,8 +95,8 @@ def regenerate(name: str, target: Path) -> None:
         target / "hits.jsonl",
         table="hits",
         key=(*_ENTRY_KEY, "rule"),
-        tool="icat | yara",
-        version=f"{tsk}; {oracles.yara_version()}",
+        tool="icat, yara",
+        version=f"{tsk}, {oracles.yara_version()}",
         rows=hits,
     )
     for table, (key, rows) in ARTIFACTS.get(name, dict)().items():

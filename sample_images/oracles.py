@@ -28,8 +28,8 @@ _FLS_LINE = re.compile(
     rb"\t(?P<size>\d+)\t(?P<group>\d+)\t(?P<owner>\d+)"
 )
 _KINDS = {"r": "file", "d": "directory", "l": "link", "p": "fifo", "s": "socket", "c": "character device", "b": "block device"}
-_NTFS_DATA = 128
 _BAD_CLUSTERS = (8, "$Bad")  # a map of bad clusters as large as the volume, all holes: not content
+_OF_CONTENT = ("size", "sha256", "icat")
 _TIMES = ("created", "modified", "accessed", "metadata_changed")
 
 
@@ -46,8 +46,8 @@ class Volume:
 
 
 def sleuthkit_version() -> str:
-    """What `fls -V` prints."""
-    return run("fls", "-V").decode().strip()
+    """The version that `fls -V` prints, e.g. "TSK 4.11.1"."""
+    return "TSK " + run("fls", "-V").decode().strip().rpartition(" ")[2]
 
 
 def ewf_version() -> str:
@@ -156,17 +156,19 @@ def _digests(media: bytes) -> Row:
 
 def _entries_of(image: Path, volume: Volume, stated: Mapping[bytes, Row]) -> Iterator[Row]:
     start = str(volume.start_byte // SECTOR)
-    seen: set[tuple[object, ...]] = set()
+    found_streams: dict[tuple[int, str], dict[str, Row]] = {}
     for line in run("fls", "-r", "-p", "-l", "-z", "UTC", "-o", start, image).splitlines():
         found = _FLS_LINE.fullmatch(line)
         if found is None:
             message = f"fls prints a line that is not understood: {line!r}"
             raise SystemExit(message)
         row = _entry(image, volume, found.groupdict(), stated)
-        key = tuple(row[name] for name in ("metadata_address", "path", "stream"))
-        if key not in seen:
-            seen.add(key)
-            yield row
+        found_streams.setdefault((row["metadata_address"], row["path"]), {})[row["stream"]] = row
+    for streams in found_streams.values():
+        if "" not in streams:
+            # fls names no default data where there is none; the table has a row for it, so that no entry is without one.
+            yield {name: value for name, value in next(iter(streams.values())).items() if name not in _OF_CONTENT} | {"stream": ""}
+        yield from streams.values()
 
 
 def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: Mapping[bytes, Row]) -> Row:
@@ -175,12 +177,10 @@ def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: M
     raw = told["path"] or b""
     address = int(text["address"])
     kind = _KINDS.get(text["type"], "virtual")
-    # fls also lists index attributes as streams; the table has data attributes only, and one row for what has none.
-    is_data = text["attribute"] in ("", str(_NTFS_DATA)) and kind in ("file", "link", "virtual") and text["type"] != "V"
+    has_content = kind in ("file", "link", "virtual") and text["type"] != "V"
     path, stream = text["path"], ""
     if text["attribute"] and kind != "directory":
         path, _, stream = path.partition(":")
-        stream = stream if is_data else ""
     orphan = path.startswith("$OrphanFiles/")
     recovery = "orphan" if orphan else "deleted name" if text["realloc"] else "deleted metadata" if text["deleted"] else "allocated"
     row: Row = {"volume": volume.name, "metadata_address": address, "stream": stream, "path": path, "kind": kind, "recovery": recovery}
@@ -190,7 +190,7 @@ def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: M
     row |= {name: _time(text[name]) for name in _TIMES}
     if volume.filesystem == "exfat" and row["accessed"]:  # fls drops the time of day, which exFAT has and FAT has not
         row["accessed"] = _istat_accessed(image, volume, address)
-    if is_data:
+    if has_content:
         row["size"] = int(text["size"])
         if recovery != "deleted name" and (address, stream) != _BAD_CLUSTERS:
             inode = "-".join(filter(None, (text["address"], text["attribute"], text["id"])))
