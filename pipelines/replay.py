@@ -69,7 +69,7 @@ class ReplayResult:
 
 
 def replay(
-    folder: Path, *, rules: tuple[Path, ...], junit: Path | None = None, update: bool = False, runner: Runner = run_job
+    folder: Path, *, rules: tuple[Path, ...] = (), junit: Path | None = None, update: bool = False, runner: Runner = run_job
 ) -> ReplayResult:
     """The result of running every sample in `folder`.
 
