@@ -423,5 +423,3 @@ def _one_line(error: BaseException) -> str:
 def _print_all(lines: Any) -> None:
     for line in lines:
         click.echo(line)
-
-

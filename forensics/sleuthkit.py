@@ -145,7 +145,7 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
     try:
         handle = pytsk3.FS_Info(media, offset=start_byte)
     except (OSError, RuntimeError) as error:
-        raise FilesystemError(_reason(error)) from error
+        raise FilesystemError(tsk_reason(error)) from error
     info = handle.info
     name = _FILESYSTEMS.get(int(info.ftype))
     if name is None:
@@ -161,9 +161,9 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
     )
 
 
-def _reason(error: Exception) -> str:
+def tsk_reason(error: Exception) -> str:
     """TSK's own words, without pytsk3's file and line."""
-    return str(error).split(") ", 1)[-1].strip()
+    return " ".join(str(error).split(") ", 1)[-1].split())
 
 
 def read_attribute(filesystem: OpenFilesystem, metadata_address: int, attribute_type: int) -> bytes:

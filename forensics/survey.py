@@ -17,6 +17,8 @@ from forensics.volumes import Extent, Layout, read_layout
 if TYPE_CHECKING:
     from forensics.image import Image
 
+# Partition types, as TSK names them, that hold no filesystem by definition (UEFI specification, Microsoft, GRUB manual).
+_WITHOUT_FILESYSTEM = ("Microsoft reserved partition", "BIOS Boot partition", "BIOS boot partition")
 _ADVICE_UNLOCK = "unlock the volume with a credential, or image it unlocked"
 _ADVICE_OTHER_TOOL = "read the volume with a tool that knows this kind"
 
@@ -105,6 +107,8 @@ def _look(image: Image, media: Any, extent: Extent) -> tuple[FoundVolume, list[P
 def _not_opened(extent: Extent, name: str | None, why: str) -> tuple[FoundVolume, list[Problem]]:
     if extent.size_bytes == 0:
         return _unread(extent, name, "none of its bytes are in the image"), []  # the layout has a problem for it
+    if name is None and extent.type in _WITHOUT_FILESYSTEM:
+        return _unread(extent, name, "reserved; a partition of this type holds no filesystem"), []
     if name is not None:
         reason = f"{name} is not read by this version"
         what = f"volume {extent.volume} holds {name}; nothing in it was listed"

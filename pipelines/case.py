@@ -1,9 +1,9 @@
 """A case folder: what the examiner typed about it, its runs, and the lock that keeps two processes from writing at once.
 
-    CASE/case.toml        case number, agency, exhibits
-    CASE/custody/         the signed log (chain_of_custody)
-    CASE/runs/NNN-ID/     one run over one exhibit
-    CASE/reports/NNN-ID/  its report
+CASE/case.toml        case number, agency, exhibits
+CASE/custody/         the signed log (chain_of_custody)
+CASE/runs/NNN-ID/     one run over one exhibit
+CASE/reports/NNN-ID/  its report
 """
 
 from __future__ import annotations
@@ -145,9 +145,7 @@ def check_exhibit(exhibit: str) -> str:
         CaseError: it cannot.
     """
     if not _EXHIBIT.fullmatch(exhibit):
-        message = (
-            f"exhibit number {exhibit!r} cannot be used: 1 to 64 of A-Z a-z 0-9 . _ -, with a letter or digit at both ends"
-        )
+        message = f"exhibit number {exhibit!r} cannot be used: 1 to 64 of A-Z a-z 0-9 . _ -, with a letter or digit at both ends"
         raise CaseError(message)
     return exhibit
 

@@ -125,7 +125,9 @@ class _Batch:
             "sha256": sha256,
             "mime_type": result.mime_type,
             "description": result.description,
-            "extension_mismatch": extension_mismatch(result.mime_type, extension_of(row["path"].rpartition("/")[2])) if not row["stream"] else None,
+            "extension_mismatch": extension_mismatch(result.mime_type, extension_of(row["path"].rpartition("/")[2]))
+            if not row["stream"]
+            else None,
             "entropy": result.entropy,
             "scan": str(result.scan),
             "hits": len({(match.namespace, match.rule) for match in result.matches}) if scanned else None,

@@ -201,7 +201,9 @@ class _Job:
             raise RunError(message)
         stored = (self._case.runs / unfinished / "work" / "configuration").read_text(encoding="ascii")
         if stored != self._configuration.sha256:
-            message = f"run {unfinished} was begun with another profile, other rules or another version; leave out --resume to begin a new one"
+            message = (
+                f"run {unfinished} was begun with another profile, other rules or another version; leave out --resume to begin a new one"
+            )
             raise RunError(message)
         self._done_before = sum(1 for _ in (self._case.runs / unfinished / "receipts").glob("*.json"))
         return unfinished
@@ -248,9 +250,7 @@ class _Job:
             error.add_note(f"and the custody log could not record it: {second}")
 
 
-def _run_document(
-    request: ProcessRequest, case: Case, configuration: Configuration, run: str, counts: dict[str, int]
-) -> dict[str, Any]:
+def _run_document(request: ProcessRequest, case: Case, configuration: Configuration, run: str, counts: dict[str, int]) -> dict[str, Any]:
     """run.json: what was run with what; no clock, no host, no path."""
     return {
         "run": run,

@@ -113,9 +113,7 @@ class RunStages:
             image=self._image.path.absolute(),
             folder=self._folder.absolute(),
             exhibit=self._request.exhibit,
-            volumes=tuple(
-                VolumeToRead(volume=v.extent.volume, start_byte=v.extent.origin_byte) for v in found.volumes if v.is_read
-            ),
+            volumes=tuple(VolumeToRead(volume=v.extent.volume, start_byte=v.extent.origin_byte) for v in found.volumes if v.is_read),
             limits=self._configuration.limits,
             rules=rules.absolute() if rules else None,
             read_contents=self._request.profile is not Profile.TRIAGE,
@@ -192,5 +190,3 @@ class RunStages:
 
 def _rows(folder: Path) -> int:
     return sum(pq.read_metadata(part).num_rows for part in folder.glob("part-*.parquet"))
-
-

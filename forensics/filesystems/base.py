@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from forensics.timestamps import OutOfRange
 
 
-
 class Kind(StrEnum):
     """What an entry is."""
 

@@ -14,7 +14,10 @@ import pytsk3
 from forensics.errors import FilesystemError, Problem, Stage, StreamReadError
 from forensics.filesystems.base import Content, Entry, Kind, ListingLimits, Recovery, StreamAddress, Times
 from forensics.filesystems.ntfs_times import file_name_times, standard_information_times
+from forensics.filesystems.orphans import OrphanBudget
+from forensics.filesystems.tsk_stream import Attribute, TskStream, attributes_of
 from forensics.names import display_path, escape_text
+from forensics.sleuthkit import tsk_reason
 from forensics.timestamps import from_unix
 
 if TYPE_CHECKING:
@@ -67,11 +70,12 @@ _DIRECTORY_TYPES = (int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_TYP
 
 
 @dataclass(frozen=True, slots=True)
-class _Attribute:
-    type: int
-    id: int
-    name: str
-    size: int
+class _Named:
+    """A name, the file it leads to, and the metadata that belongs to both; None where it is another file's by now."""
+
+    name: Any
+    file: Any
+    meta: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +84,6 @@ class _Directory:
     path: bytes
     depth: int
     orphan: bool
-
-
-class TskStream:
-    """One attribute of one file, read through TSK."""
-
-    def __init__(self, file: Any, attribute: _Attribute) -> None:
-        self._file = file
-        self._attribute = attribute
-        self.size = attribute.size
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes `stream[offset : offset + length]`, fewer only at its end.
-
-        Raises:
-            StreamReadError: TSK cannot read them.
-        """
-        length = min(length, self.size - offset)
-        if length <= 0:
-            return b""
-        try:
-            data: bytes = self._file.read_random(offset, length, self._attribute.type, self._attribute.id)
-        except OSError as error:
-            raise StreamReadError(_reason(error)) from error
-        if len(data) < length and not data:
-            message = f"TSK gives nothing at byte {offset} of {self.size}"
-            raise StreamReadError(message)
-        return data
 
 
 class TskReader:
@@ -126,11 +103,11 @@ class TskReader:
         """
         try:
             file = self._fs.open_meta(inode=address.metadata_address)
-            for attribute in _attributes(file):
+            for attribute in attributes_of(file):
                 if (attribute.type, attribute.id) == (address.attribute_type, address.attribute_id):
                     return TskStream(file, attribute)
         except OSError as error:
-            raise StreamReadError(_reason(error)) from error
+            raise StreamReadError(tsk_reason(error)) from error
         message = f"no attribute {address.attribute_type}-{address.attribute_id} at metadata address {address.metadata_address}"
         raise StreamReadError(message)
 
@@ -142,16 +119,16 @@ class TskReader:
         """
         waiting = [_Directory(int(self._fs.info.root_inum), b"", 0, orphan=False)]
         entered = {waiting[0].address}
-        budget = _OrphanBudget(limits)
+        budget = OrphanBudget(limits)
         while waiting:
             directory = waiting.pop()
             try:
                 names = self._fs.open_dir(inode=directory.address)
             except OSError as error:
                 if not directory.path:
-                    message = f"the root directory cannot be read: {_reason(error)}"
+                    message = f"the root directory cannot be read: {tsk_reason(error)}"
                     raise FilesystemError(message) from error
-                yield _directory_problem(directory, "directory-unreadable", "a directory cannot be read", _reason(error))
+                yield _directory_problem(directory, "directory-unreadable", "a directory cannot be read", tsk_reason(error))
                 continue
             below = []
             for file in names:
@@ -173,7 +150,7 @@ class TskReader:
 
     def _child(self, file: Any, parent: _Directory) -> _Directory | None:
         """The directory to enter for this name; None if it is none, or belongs to somebody else by now."""
-        meta = file.info.meta
+        meta = self._with_metadata(file, b"")[1]
         if meta is None or int(meta.type) not in _DIRECTORY_TYPES:
             return None
         # fls's rule: a deleted name whose metadata is allocated again leads to another directory's contents.
@@ -183,42 +160,61 @@ class TskReader:
         orphan = parent.orphan or address == self._orphan_directory
         return _Directory(address, _join(parent.path, file.info.name.name), parent.depth + 1, orphan)
 
-    def _list_file(self, file: Any, directory: _Directory, budget: _OrphanBudget) -> Iterator[Entry | Problem]:
+    def _list_file(self, file: Any, directory: _Directory, budget: OrphanBudget) -> Iterator[Entry | Problem]:
         """One Entry a stream of the file, at least one."""
         path = _join(directory.path, file.info.name.name)
         if directory.orphan and not budget.count():
             return
-        file, problem = self._with_metadata(file, path)
+        name = file.info.name
+        file, meta, problem = self._with_metadata(file, path)
         if problem is not None:
             yield problem
         try:
-            attributes = _attributes(file) if file.info.meta is not None else []
+            attributes = attributes_of(file) if meta is not None else []
         except OSError as error:
             attributes = []
-            yield _entry_problem(file, path, "metadata-damaged", "the attributes of an entry cannot be read", _reason(error))
-        yield from self._entries_of(file, path, attributes, budget, orphan=directory.orphan)
+            yield _entry_problem_at(
+                int(name.meta_addr), path, "metadata-damaged", "the attributes of an entry cannot be read", tsk_reason(error)
+            )
+        yield from self._entries_of(_Named(name, file, meta), path, attributes, budget, orphan=directory.orphan)
 
-    def _with_metadata(self, file: Any, path: bytes) -> tuple[Any, Problem | None]:
-        """The file with its metadata where the name's address leads to some, else as it is."""
+    def _with_metadata(self, file: Any, path: bytes) -> tuple[Any, Any, Problem | None]:
+        """The file to read, the metadata that belongs to its name, and what is wrong.
+
+        pytsk3 gives no metadata with a deleted NTFS name, because deleting raises the sequence number of the MFT entry by one; it
+        is loaded here, and taken where it is still that file's.
+        """
         name = file.info.name
-        if file.info.meta is not None or not int(name.flags) & _NAME_ALLOCATED:
-            return file, None
+        allocated = bool(int(name.flags) & _NAME_ALLOCATED)
+        if file.info.meta is not None or not (allocated or int(name.meta_addr)):
+            return file, file.info.meta, None
         try:
             loaded = self._fs.open_meta(inode=int(name.meta_addr))
+            meta = loaded.info.meta
         except OSError as error:
-            return file, _entry_problem(file, path, "metadata-damaged", "the metadata of an entry cannot be read", _reason(error))
-        if loaded.info.meta is None:
-            return file, _entry_problem(file, path, "metadata-damaged", "an entry has no metadata", "TSK gives none")
-        return file, None
+            damaged = _entry_problem(file, path, "metadata-damaged", "the metadata of an entry cannot be read", tsk_reason(error))
+            return file, None, damaged if allocated else None
+        if meta is None and allocated:
+            return file, None, _entry_problem(file, path, "metadata-damaged", "an entry has no metadata", "TSK gives none")
+        if meta is None or not (allocated or self._is_of_deleted(name, meta)):
+            return file, None, None
+        return loaded, meta, None
+
+    def _is_of_deleted(self, name: Any, meta: Any) -> bool:
+        """Whether the metadata that a deleted name leads to is unallocated and still that of the deleted file."""
+        if int(meta.flags) & _ALLOCATED:
+            return False
+        raised = int(meta.seq) - int(name.meta_seq)
+        return not self._is_ntfs or raised in (0, 1) or (int(meta.seq), int(name.meta_seq)) == (1, 0xFFFF)
 
     def _entries_of(
-        self, file: Any, path: bytes, attributes: list[_Attribute], budget: _OrphanBudget, *, orphan: bool
+        self, found: _Named, path: bytes, attributes: list[Attribute], budget: OrphanBudget, *, orphan: bool
     ) -> Iterator[Entry]:
-        name, meta = file.info.name, file.info.meta
+        name, meta = found.name, found.meta
         recovery = _recovery(name, meta, orphan=orphan)
         kind = _KIND_OF_META.get(int(meta.type)) if meta is not None else None
         kind = kind or _KIND_OF_NAME.get(int(name.type), Kind.UNKNOWN)
-        times, name_times = self._times(file, attributes)
+        times, name_times = self._times(found, attributes)
         streams = [a for a in attributes if a.type in _CONTENT_TYPES or (a.type == _NTFS_INDEX_ROOT and a.name != "$I30")]
         if kind in (Kind.DIRECTORY, Kind.UNKNOWN) or not any(a.name == "" for a in streams):
             streams = [None, *(a for a in streams if a.name)]  # type: ignore[list-item]
@@ -247,16 +243,16 @@ class TskReader:
                 sequence=int(meta.seq) if meta is not None and self._is_ntfs else None,
             )
 
-    def _times(self, file: Any, attributes: list[_Attribute]) -> tuple[Times, Times | None]:
+    def _times(self, found: _Named, attributes: list[Attribute]) -> tuple[Times, Times | None]:
         """Times of the entry; for NTFS from the attributes themselves, because TSK drops what lies before 1970."""
-        meta = file.info.meta
+        file, meta = found.file, found.meta
         if meta is None:
             return Times(), None
         if self._is_ntfs:
             standard = [TskStream(file, a).read_at(0, a.size) for a in attributes if a.type == _NTFS_STANDARD_INFORMATION]
             named = [TskStream(file, a).read_at(0, a.size) for a in attributes if a.type == _NTFS_FILE_NAME]
             if standard:
-                return standard_information_times(standard[0]), file_name_times(named, bytes(file.info.name.name))
+                return standard_information_times(standard[0]), file_name_times(named, bytes(found.name.name))
         return (
             Times(
                 created=from_unix(int(meta.crtime), int(meta.crtime_nano)),
@@ -266,59 +262,6 @@ class TskReader:
             ),
             None,
         )
-
-
-class _OrphanBudget:
-    """Counts orphans and the bytes of their contents against the limits."""
-
-    def __init__(self, limits: ListingLimits) -> None:
-        self._limits = limits
-        self._orphans = self._bytes = self._skipped = 0
-
-    def count(self) -> bool:
-        """Whether one more orphan may be listed."""
-        self._orphans += 1
-        return self._orphans <= self._limits.orphans
-
-    def take(self, size: int) -> bool:
-        """Whether `size` more bytes of orphan contents may be read."""
-        if self._bytes + size > self._limits.orphan_bytes:
-            self._skipped += 1
-            return False
-        self._bytes += size
-        return True
-
-    def problems(self) -> Iterator[Problem]:
-        """What the limits cut off."""
-        if self._orphans > self._limits.orphans:
-            yield Problem(
-                stage=Stage.FILESYSTEM,
-                code="orphan-limit",
-                what=f"{self._orphans - self._limits.orphans} orphan entries were not listed",
-                why=f"the limit of {self._limits.orphans} orphans was reached; damaged metadata makes them up without end",
-                advice="raise the limit if the volume is worth it",
-            )
-        if self._skipped:
-            yield Problem(
-                stage=Stage.FILESYSTEM,
-                code="orphan-bytes-limit",
-                what=f"the contents of {self._skipped} orphan entries were not read; the entries are listed",
-                why=f"they would go over the limit of {self._limits.orphan_bytes} bytes of orphan contents",
-                advice="raise the limit if the volume is worth it",
-            )
-
-
-def _attributes(file: Any) -> list[_Attribute]:
-    """The file's attributes, in TSK's order."""
-    return [
-        _Attribute(
-            int(attribute.info.type),
-            int(attribute.info.id),
-            escape_text(bytes(attribute.info.name).decode("utf-8", "backslashreplace")) if attribute.info.name else "",
-            int(attribute.info.size),
-        )
-        for attribute in file
-    ]
 
 
 def _recovery(name: Any, meta: Any, *, orphan: bool) -> Recovery:
@@ -331,7 +274,7 @@ def _recovery(name: Any, meta: Any, *, orphan: bool) -> Recovery:
     return Recovery.DELETED
 
 
-def _content(attribute: _Attribute | None, kind: Kind, recovery: Recovery, metadata_address: int) -> Content:
+def _content(attribute: Attribute | None, kind: Kind, recovery: Recovery, metadata_address: int) -> Content:
     """Whether the stream has content that belongs to this name."""
     if attribute is None or recovery is Recovery.DELETED_NAME:
         return Content.NONE
@@ -356,16 +299,15 @@ def _directory_problem(directory: _Directory, code: str, what: str, why: str) ->
 
 
 def _entry_problem(file: Any, path: bytes, code: str, what: str, why: str) -> Problem:
+    return _entry_problem_at(int(file.info.name.meta_addr), path, code, what, why)
+
+
+def _entry_problem_at(metadata_address: int, path: bytes, code: str, what: str, why: str) -> Problem:
     return Problem(
         stage=Stage.FILESYSTEM,
         code=code,
         what=what,
         why=why,
         path=display_path(path)[0],
-        metadata_address=int(file.info.name.meta_addr),
+        metadata_address=metadata_address,
     )
-
-
-def _reason(error: OSError) -> str:
-    """TSK's own words, without pytsk3's file and line."""
-    return str(error).split(") ", 1)[-1].strip()
