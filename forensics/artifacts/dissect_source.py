@@ -159,15 +159,31 @@ def _new_target() -> Any:
 
 
 def _open_filesystems(target: Any, remarks: Remarks) -> None:
-    """The first half of Target.apply(), without exFAT."""
+    """The first half of Target.apply(), without exFAT and without the volumes that make dissect fail."""
     target.disks.apply()
-    target.volumes.entries = [one for one in target.volumes.entries if not _is_exfat(one, remarks)]
-    target.volumes.apply()
+    volumes = [one for one in target.volumes.entries if not _is_exfat(one, remarks)]
+    target.volumes.entries = list(volumes)
+    if attempt(target.volumes.apply) is not None:
+        target.volumes.entries = [one for one in volumes if _opens(one, remarks)]
+        target.filesystems.entries = []
+        target.volumes.apply()
+    # Inside of an encrypted or a logical volume exFAT is seen only now.
     target.filesystems.entries = [one for one in target.filesystems.entries if one.__type__ != "exfat"]
     target.filesystems.apply()
     for one in target.filesystems.entries:
         if one.__type__ == "ntfs":
             remember_names(one)
+
+
+def _opens(volume: Any, remarks: Remarks) -> bool:
+    """Whether dissect survives this volume alone; if not, a remark says so."""
+    alone = _new_target()
+    alone.volumes.add(volume)
+    error = attempt(alone.volumes.apply)
+    if error is not None:
+        what = f"no artifacts are read from the volume at byte {volume.offset}"
+        remarks.note("artifact-volume", what, f"{type(error).__name__}: {error}", "its files are in the table entries, where TSK reads it")
+    return error is None
 
 
 def _start_system(target: Any) -> None:
@@ -180,8 +196,11 @@ def _start_system(target: Any) -> None:
 
 
 def _is_exfat(volume: Any, remarks: Remarks) -> bool:
-    volume.seek(0)
-    if volume.read(512)[3:11] != _EXFAT_SIGNATURE:
+    sector = b""
+    with contextlib.suppress(ForensicsError, OSError):  # what cannot be read is found again when the volume is opened
+        volume.seek(0)
+        sector = volume.read(512)
+    if sector[3:11] != _EXFAT_SIGNATURE:
         return False
     what = f"no artifacts are read from the exFAT volume at byte {volume.offset}"
     why = "dissect returns wrong contents for files on exFAT, so rows read from there could be wrong"

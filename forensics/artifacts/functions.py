@@ -214,7 +214,7 @@ _PROFILES: dict[str, tuple[Names, Names, Names]] = {
     "windows": (_WINDOWS_TRIAGE, _WINDOWS_STANDARD, _WINDOWS_FULL),
     "unix": (_UNIX_TRIAGE, _UNIX_STANDARD, _UNIX_FULL),
     "macos": (_MACOS_TRIAGE, _MACOS_STANDARD, ()),
-    "other": ((), (), ("mft.records", "usnjrnl")),
+    "other": (("recyclebin",), (), ("mft.records", "usnjrnl")),
 }
 
 

@@ -33,6 +33,7 @@ _EXPECTED = re.compile(
 )
 # dissect warns also where a program or a version of Windows never made the file, table or key that it looks for.
 _ABSENT = re.compile(r"does not exist|not found|(could not|cannot) find", re.IGNORECASE)
+_VOLUME = re.compile(r"Can't identify filesystem: |Failed to open an encrypted volume |Failed to open APFS volume ")
 # These say what a library is going to change, nothing of the evidence.
 _OF_THE_LIBRARY = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning, SyntaxWarning, ImportWarning)
 
@@ -64,7 +65,9 @@ class Remarks:
         text = _shown(text)
         if text in self.known or _EXPECTED.match(text):
             return
-        if _ABSENT.search(text):
+        if _VOLUME.match(text):
+            self.note("artifact-volume", "no artifacts are read from a volume", text)
+        elif _ABSENT.search(text):
             self.note("artifact-absent", "something that dissect looks for is not there", text)
         else:
             self.note("dissect-error" if error else "dissect-warning", "dissect reports that it could not read something", text)

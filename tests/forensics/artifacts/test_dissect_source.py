@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import subprocess
 import sys
 import textwrap
@@ -128,6 +129,29 @@ def test_exfat_is_not_mounted_and_a_problem_says_so(source, identifier):
 
 def test_other_filesystems_beside_exfat_are_still_mounted(source):
     assert [one.__type__ for one in source("fsamples-multiple")._opened.filesystems] == ["ext", "ntfs", "btrfs"]
+
+
+def test_a_volume_that_makes_dissect_fail_costs_only_its_own_artifacts(bad_input, tmp_path):
+    """The damaged Btrfs is of btrfs-progs' fuzz tests; the volume after it is an ext4."""
+    btrfs = bad_input("third_party/btrfs_sys-chunk-type-bogus.raw.xz")
+    opened = open_artifact_source(open_image(two_partitions(tmp_path / "disk.raw", btrfs, bad_input("ext4_dirloop.dd.xz"))))
+    assert [one.__type__ for one in opened._opened.filesystems] == ["ext"]
+    assert [one.code for one in opened.problems()] == ["artifact-volume"]
+    assert "at byte 1048576" in opened.problems()[0].what
+
+
+def two_partitions(path, first, second):
+    """A disk with an MBR and those two volumes, the first at 1 MiB (entry: type at 4, start at 8, sectors at 12)."""
+    sizes = [-(-one.stat().st_size // 512) for one in (first, second)]
+    starts = [2048, 2048 + sizes[0]]
+    entries = b"".join(struct.pack("<B3sB3sII", 0, b"", 0x83, b"", start, size) for start, size in zip(starts, sizes, strict=True))
+    with path.open("wb") as disk:
+        disk.write(bytes(446) + entries + bytes(32) + b"\x55\xaa")
+        for start, volume in zip(starts, (first, second), strict=True):
+            disk.seek(start * 512)
+            disk.write(volume.read_bytes())
+        disk.truncate((starts[1] + sizes[1]) * 512)
+    return path
 
 
 def test_configuration_of_the_host_is_not_read(corpus_image, tmp_path, monkeypatch):
