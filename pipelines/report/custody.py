@@ -118,7 +118,12 @@ def _concerns(entry: CustodyEntry, exhibit: str, run: str) -> bool:
 
 
 def _flat(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    """A value of `details` in one line for a reader; the log itself holds it as JSON."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_flat(item)}" for key, item in sorted(value.items()))
+    if isinstance(value, list):
+        return "; ".join(map(_flat, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _read_entry(line: bytes, roster: Roster | None) -> CustodyEntry:

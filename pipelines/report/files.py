@@ -21,7 +21,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _HEADS: Final = (
     Head(title="Name and address", meaning="path, then volume, metadata address and SHA-256", style="wide"),
-    Head(title="State", meaning="whether the name and the file were still in use"),
+    Head(title="State", meaning="whether the name and the file were still in use", style="state"),
     Head(title="Size", meaning="as the filesystem states it", style="num"),
     Head(title="Type by content", meaning="MIME type and description, as libmagic reads the content", style="type"),
     Head(title="Times (UTC)", style="time"),

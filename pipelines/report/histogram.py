@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _EPOCH: Final = date(1970, 1, 1)
 _FEWEST_DAYS: Final = 15
 _MOST_DAYS: Final = 92
+# Fifteen years: longer than most computers are used, and still a bar that can be seen. What lies outside is counted, not drawn:
+# formatting tools and wrong clocks leave a few dates decades away.
 _MOST_MONTHS: Final = 180
-# Formatting tools and broken clocks leave a few dates decades away; at most this share of the times may be left out a side.
-_STRAY_PER_MILLE: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +73,18 @@ def first_of(month: int) -> int:
 
 
 def _window(counts: Mapping[int, int], most: int) -> tuple[int, int]:
-    """First and last key that are kept: all of them, or those without the strays, or the last `most` of those."""
+    """First and last key of the span of at most `most` keys that holds the most; of equal ones the latest."""
     keys = sorted(counts)
-    if keys[-1] - keys[0] < most:
-        return keys[0], keys[-1]
-    allowed = sum(counts.values()) * _STRAY_PER_MILLE // 1000
-    first, last = 0, len(keys) - 1
-    for_first = for_last = allowed
-    while first < last and counts[keys[first]] <= for_first:
-        for_first -= counts[keys[first]]
-        first += 1
-    while last > first and counts[keys[last]] <= for_last:
-        for_last -= counts[keys[last]]
-        last -= 1
-    return max(keys[first], keys[last] - most + 1), keys[last]
+    best, chosen = -1, (keys[0], keys[-1])
+    inside, start = 0, 0
+    for key in keys:
+        inside += counts[key]
+        while key - keys[start] >= most:
+            inside -= counts[keys[start]]
+            start += 1
+        if inside >= best:
+            best, chosen = inside, (keys[start], key)
+    return chosen
 
 
 def _widened(first: int, last: int) -> tuple[int, int]:

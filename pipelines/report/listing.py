@@ -22,7 +22,7 @@ NOTHING: Final = trusted('<span class="null" title="no value recorded">&middot;<
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A column's heading, its meaning, and its style: "", "num", "time", "moment", "type", "text", "note", "wide" or "mono"."""
+    """A column's heading, its meaning, and its style: "", "num", "time", "moment", "type", "text", "state", "note", "wide" or "mono"."""
 
     title: str
     meaning: str = ""

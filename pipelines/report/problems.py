@@ -35,6 +35,17 @@ _MEANINGS: Final = {
 }
 
 
+_TITLES: Final = {
+    "image": "The image",
+    "volumes": "Division of the disk",
+    "filesystem": "Filesystems",
+    "content": "Contents of files",
+    "yara": "Search with YARA rules",
+    "artifacts": "Artifacts",
+    "report": "This report",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemGroup:
     """Problems of one stage and code.
@@ -63,6 +74,11 @@ def meaning_of(stage: str) -> str:
     return _MEANINGS.get(stage, "Something could not be done; the row says what.")
 
 
+def title_of(stage: str) -> str:
+    """The stage as a heading."""
+    return _TITLES.get(stage, stage)
+
+
 def group_problems(tables: RunTables) -> tuple[ProblemGroup, ...]:
     """All problems by stage and code, stages in the order of the work, then the most frequent first."""
     counts: dict[tuple[str, str], int] = {}
@@ -89,10 +105,10 @@ def group_problems(tables: RunTables) -> tuple[ProblemGroup, ...]:
 
 
 def by_stage(groups: tuple[ProblemGroup, ...]) -> tuple[tuple[str, str, int, tuple[ProblemGroup, ...]], ...]:
-    """(stage, meaning, number, its groups), in the order of the groups."""
+    """(heading, meaning, number, its groups), in the order of the groups."""
     stages = dict.fromkeys(one.stage for one in groups)
     return tuple(
-        (stage, meaning_of(stage), sum(one.number for one in members), members)
+        (title_of(stage), meaning_of(stage), sum(one.number for one in members), members)
         for stage in stages
         if (members := tuple(one for one in groups if one.stage == stage))
     )

@@ -89,3 +89,9 @@ def test_bars_stay_inside_the_picture() -> None:
         assert box.x + box.width <= picture.width
         assert box.y >= 0
         assert box.y + box.height <= picture.axis_y + 0.01
+
+
+def test_fifteen_years_with_the_most_times_are_kept_whole() -> None:
+    bars = histogram({day(1980, 1, 1): 400, day(2001, 5, 1): 1, day(2010, 1, 1): 300, day(2015, 12, 31): 500, day(2030, 1, 1): 2})
+    assert (bars.before, bars.after) == (400, 2)
+    assert (bars.bars[0].label, bars.bars[-1].label) == ("May 2001", "December 2015")

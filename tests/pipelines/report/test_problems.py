@@ -34,4 +34,4 @@ def test_problems_are_grouped_in_the_order_of_the_work(tmp_path: Path) -> None:
         ("content", "once", 1, "first", 2),
         ("artifacts", "slow", 1, "a file could not be read", 1),
     ]
-    assert [(stage, number) for stage, _, number, _ in by_stage(groups)] == [("image", 1), ("content", 3), ("artifacts", 1)]
+    assert [(title, number) for title, _, number, _ in by_stage(groups)] == [("The image", 1), ("Contents of files", 3), ("Artifacts", 1)]
