@@ -1,24 +1,13 @@
-"""Tasks -> receipts, in this process or on Dask workers. The only importer of Dask.
-
-A local cluster listens on this machine's loopback alone and speaks TLS with certificates made for the run, because what a Dask
-scheduler receives it executes: no other user of the machine may talk to it.
-"""
+"""Tasks -> receipts: what a scheduler is, and the one that works in this process. Dask's is in cluster.py."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Protocol, Self
-
-import dask
-from dask.distributed import Client, LocalCluster, as_completed
-from distributed.security import Security
 
 from pipelines.batch import run_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-    from types import TracebackType
+    from collections.abc import Iterator, Sequence
 
     from pipelines.tasks import Receipt, RunContext, Task
 
@@ -49,70 +38,3 @@ class InlineScheduler:
         """Each task's receipt, in the order of the tasks."""
         for task in tasks:
             yield run_task(context, task)
-
-
-class DaskScheduler:
-    """Does tasks on Dask workers: those of a cluster of its own, or of one that is running."""
-
-    def __init__(self, open_client: Callable[[contextlib.ExitStack], Client]) -> None:
-        self._open_client = open_client
-        self._cleanup = contextlib.ExitStack()
-        self._client: Client | None = None
-
-    def __enter__(self) -> Self:
-        self._client = self._open_client(self._cleanup)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cleanup.close()
-
-    def iter_receipts(self, context: RunContext, tasks: Sequence[Task]) -> Iterator[Receipt]:
-        """Each task's receipt, as it finishes; the tasks are started in the order given."""
-        assert self._client is not None, "used as a context manager"  # noqa: S101
-        futures = [
-            self._client.submit(run_task, context, task, key=f"{context.folder.name}/{task.name}", pure=False, priority=-number)
-            for number, task in enumerate(tasks)
-        ]
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
-
-
-def local_cluster(workers: int, scratch: Path) -> DaskScheduler:
-    """A scheduler with `workers` worker processes on this machine; Dask's own files go to `scratch`."""
-
-    def open_client(cleanup: contextlib.ExitStack) -> Client:
-        security = Security.temporary()
-        # The same hash seed everywhere: third-party parsers that iterate over sets give their rows in one order.
-        cleanup.enter_context(
-            dask.config.set(
-                {
-                    "distributed.nanny.pre-spawn-environ.PYTHONHASHSEED": "0",
-                    "distributed.worker.daemon": False,
-                    "distributed.worker.multiprocessing-method": "spawn",
-                    "distributed.admin.log-format": "%(message)s",
-                }
-            )
-        )
-        cluster = cleanup.enter_context(
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                protocol="tls",
-                security=security,
-                dashboard_address=None,
-                local_directory=str(scratch),
-                memory_limit=0,
-                silence_logs=50,
-            )
-        )
-        return cleanup.enter_context(Client(cluster, security=security))
-
-    return DaskScheduler(open_client)
-
-
-def running_cluster(address: str) -> DaskScheduler:
-    """A scheduler that is running already, e.g. "tcp://127.0.0.1:8786"; its workers must see the image and the case."""
-    return DaskScheduler(lambda cleanup: cleanup.enter_context(Client(address)))

@@ -16,7 +16,7 @@ from pipelines.batches import cut_batches
 from pipelines.coverage import count_streams, coverage_rows, volume_rows
 from pipelines.problems import write_problems
 from pipelines.profiles import Profile
-from pipelines.scheduler import InlineScheduler, local_cluster, running_cluster
+from pipelines.scheduler import InlineScheduler
 from pipelines.tables import write_rows
 from pipelines.tasks import ListVolume, ReadArtifact, ReadContents, RecogniseSystem, RunContext, VolumeToRead, read_receipt
 from pipelines.timeline import write_timeline
@@ -121,11 +121,15 @@ class RunStages:
 
     def _scheduler(self) -> Scheduler:
         workers = self._request.workers
-        if self._request.scheduler:
-            return running_cluster(self._request.scheduler)
         if workers is None:
             workers = 0 if self._image.size < _INLINE_MEDIA_BYTES else os.cpu_count() or 1
-        return local_cluster(workers, self._folder / "work" / "dask") if workers else InlineScheduler()
+        if not self._request.scheduler and not workers:
+            return InlineScheduler()
+        from pipelines.cluster import local_cluster, running_cluster  # importing Dask takes longer than a small image
+
+        if self._request.scheduler:
+            return running_cluster(self._request.scheduler)
+        return local_cluster(workers, self._folder / "work" / "dask")
 
     def _list(self, scheduler: Scheduler, context: RunContext, found: Survey) -> None:
         tasks: list[Task] = [ListVolume(volume=volume) for volume in context.volumes]
