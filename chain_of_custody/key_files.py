@@ -7,6 +7,8 @@ OpenSSL decrypts within its memory limit of 32 MiB. A passphrase is bytes, and n
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 1 << 14, 8, 5
+_MIN_ROUNDS = 600_000
 _MAX_KEY_BYTES = 1 << 16
 _SEQUENCE, _INTEGER, _OCTETS = 0x30, 0x02, 0x04
 # Object identifiers as complete DER elements: PBES2 and its parts (RFC 8018 appendix A.4, RFC 7914 section 7, NIST AES).
 _PBES2 = bytes.fromhex("06092a864886f70d01050d")
 _SCRYPT = bytes.fromhex("06092b06010401da47040b")
+_PBKDF2 = bytes.fromhex("06092a864886f70d01050c")
 _AES256_CBC = bytes.fromhex("060960864801650304012a")
 _PEM_COLUMNS = 64
 
@@ -96,6 +100,11 @@ def encrypt_pkcs8(key: PrivateKey, passphrase: bytes) -> bytes:
 
 def _load_pem(data: bytes, passphrase: bytes | None, path: Path) -> object:
     encrypted = b"ENCRYPTED" in data
+    if encrypted and not _is_well_protected(data):
+        message = (
+            f"the key {path} is protected by fewer than 600,000 rounds of PBKDF2: openssl pkcs8 -topk8 -scrypt -in {path.name} -out new.pem"
+        )
+        raise KeyFileError(message)
     if encrypted and not passphrase:
         message = f"the key {path} needs its passphrase"
         raise PassphraseError(message)
@@ -120,6 +129,23 @@ def _load_pkcs12(data: bytes, passphrase: bytes | None, path: Path) -> object:
         message = f"{path} holds no private key"
         raise KeyFileError(message)
     return key
+
+
+def _is_well_protected(pem: bytes) -> bool:
+    """Whether an encrypted PKCS#8 key is under scrypt, or under PBKDF2 with enough rounds."""
+    body = b"".join(line for line in pem.splitlines() if not line.startswith(b"-----"))
+    try:
+        der = base64.b64decode(body, validate=True)
+    except binascii.Error:
+        # A PEM with headers ("Proc-Type"): OpenSSL's old form, whose key is one round of MD5.
+        return b"Proc-Type" not in pem
+    if _PBKDF2 not in der:
+        return _SCRYPT in der
+    # RFC 8018 appendix A.2: SEQUENCE { salt OCTET STRING, iterationCount INTEGER, … }; all these lengths are short.
+    start = der.index(_PBKDF2) + len(_PBKDF2) + 2
+    salt, rest = der[start + 1 : start + 2], der[start + 2 :]
+    count = rest[int.from_bytes(salt, "big") :]
+    return int.from_bytes(count[2 : 2 + int.from_bytes(count[1:2], "big")], "big") >= _MIN_ROUNDS
 
 
 def _der(tag: int, content: bytes) -> bytes:

@@ -17,6 +17,7 @@ After process.end, process.abort and log.seal the checkpoint is made by itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -196,8 +197,10 @@ class CustodyService:
         """Ends the custody process. Repeated calls do nothing."""
         process = self._process
         for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+            # A request that the dead process never took is still in the pipe's buffer.
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
         try:
             process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -84,5 +84,6 @@ def test_openssl_verifies_a_checkpoint_and_the_tree_is_that_of_openssls_leaves(f
     assert "Signature Verified Successfully" in verified.stdout
     leaves = [bytes.fromhex(shell(LEAF, tmp_path, CASE=str(finished.case), NUMBER=str(number)).stdout.strip()) for number in range(1, 8)]
     assert base64.b64decode(text.split("\n")[2]) == tree_root(leaves)
-    hint = f"(printf '%s\\n\\001' '{text.split(chr(10))[0]}'; openssl pkey -pubin -in key.pem -outform DER | tail -c 32) | sha256sum | cut -c1-8"
+    origin = text.split("\n")[0]
+    hint = f"(printf '%s\\n\\001' '{origin}'; openssl pkey -pubin -in key.pem -outform DER | tail -c 32) | sha256sum | cut -c1-8"
     assert shell(hint, tmp_path).stdout.strip() == signature[:4].hex()

@@ -252,7 +252,7 @@ def test_a_key_that_the_case_does_not_know_is_refused(finished: Finished, tmp_pa
 
 
 def test_a_processors_key_may_not_begin_a_log(agency: Agency, tmp_path: Path) -> None:
-    with pytest.raises(IdentityError, match="may not sign log.init"):
+    with pytest.raises(IdentityError, match=r"may not sign log\.init"):
         open_recorder(tmp_path / "case", tmp_path / "state", agency.identity("processor"), Clock())
 
 
