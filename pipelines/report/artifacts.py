@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipelines.report.artifact_words import Group, Words, plain_name, words_for
 from pipelines.report.escaping import Html, inline, join, show
-from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, labelled, stacked, write_listing
+from pipelines.report.listing import Head, Listing, Row, cell, label, labelled, write_listing
 from pipelines.report.tables import Column, Kind, RunTables
 
 if TYPE_CHECKING:
@@ -91,12 +91,12 @@ def _rows(tables: RunTables, table: str, main: tuple[Column, ...]) -> Iterator[R
     places = {one.name: place for place, one in enumerate(columns)}
     shown = [(places[one.name], one.unit == "bytes") for one in main]
     # hostname and domain are the system's own in every row; source and kind of the record close the row.
-    rest = [(one.name, place) for place, one in enumerate(columns) if one.name not in taken and one.name not in _COMMON]
-    rest += [(name, places[name]) for name in ("source_path", "record_type") if name in places]
+    # hostname and domain are the system's own in every row; source and kind of the record close the row.
+    others = [one.name for one in columns if one.name not in taken and one.name not in _COMMON]
+    rest = [(label(name), places[name]) for name in (*others, "source_path", "record_type") if name in places]
     for number, values in enumerate(tables.rows(table, [one.name for one in columns]), 1):
         cells = [cell(values[place], grouped=grouped) for place, grouped in shown]
-        others = labelled((name, values[place]) for name, place in rest)
-        yield Row(anchor=f"row-{number}", cells=(*cells, stacked(NOTHING if others == NOTHING else others)))
+        yield Row(anchor=f"row-{number}", cells=(*cells, labelled((name, values[place]) for name, place in rest)))
 
 
 def _examples(tables: RunTables, table: str, words: Words, main: tuple[Column, ...]) -> tuple[ExampleRow, ...]:

@@ -72,15 +72,17 @@ def visible(text: str) -> str:
 
 def show(text: str, *, limit: int = TEXT_LIMIT) -> Markup:
     """The text as HTML by the four rules above; `limit` counts characters of the text."""
-    if len(text) <= limit and text.isascii() and text.isprintable():
-        return escape(text)
-    parts = []
-    for drawn, run in _runs(text[:limit]):
-        codes = run if drawn else "".join(map(code_of, run))
-        parts.append(escape(codes) if drawn else trusted(f'<span class="u">{escape(codes)}</span>'))
+    head = text[:limit]
+    # Nearly all text is plain, and a report shows millions of values.
+    shown = escape(head) if head.isascii() and head.isprintable() else join(map(_drawn, _runs(head)))
     if len(text) > limit:
-        parts.append(trusted(f' <span class="cut">… cut here; {len(text):,} characters in all</span>'))
-    return join(parts)
+        return shown + trusted(f' <span class="cut">… cut here; {len(text):,} characters in all</span>')
+    return shown
+
+
+def _drawn(run: tuple[bool, str]) -> Markup:
+    drawn, text = run
+    return escape(text) if drawn else trusted(f'<span class="u">{escape("".join(map(code_of, text)))}</span>')
 
 
 def show_bytes(data: bytes, *, limit: int = BYTES_LIMIT) -> Markup:

@@ -195,7 +195,12 @@ def stacked(first: Html, *below: Html) -> Html:
     return join((first, *(trusted(f'<small class="below">{line}</small>') for line in below)))
 
 
-def labelled(pairs: Iterable[tuple[str, Any]]) -> Html:
-    """Name and value of what has a value, one after the other; the names are column names."""
-    parts = [trusted(f"<b>{show(name)}</b> {cell(value)}") for name, value in pairs if value is not None and value not in ("", [])]
+def label(name: str) -> Html:
+    """The name of a column, for `labelled`; made once for all rows."""
+    return trusted(f"<b>{show(name)}</b> ")
+
+
+def labelled(pairs: Iterable[tuple[Html, Any]]) -> Html:
+    """Label and value of what has a value, one after the other."""
+    parts = [name + cell(value) for name, value in pairs if value is not None and value not in ("", [])]
     return join(parts, by=' <span class="sep">&middot;</span> ') if parts else NOTHING
