@@ -33,10 +33,8 @@ def unify(spool: RowSpool, layout: Layout, exhibit: str, path: Path) -> None:
     """Writes all rows, in the table's columns and in no order, as one Arrow IPC file."""
     schema = layout.schema.append(pa.field(_LISTS, TEXT))
     with pa.ipc.new_file(str(path), schema) as writer:
-        for shape, batch in spool.iter_batches():
-            arrays = _table_columns(shape, batch, layout, exhibit)
-            arrays.append(_lists_as_text(arrays, batch.num_rows))
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        for some in _gathered(_table_batches(spool, layout, exhibit, schema)):
+            writer.write_table(pa.Table.from_batches(some).combine_chunks())
 
 
 def iter_sorted(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -50,6 +48,27 @@ def iter_sorted(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         starts = np.cumsum([0, *(chunk.num_rows for chunk in chunks)])
         for start in range(0, len(order), _BATCH_ROWS):
             yield _pick(chunks, starts, order[start : start + _BATCH_ROWS]).cast(schema)
+
+
+def _table_batches(spool: RowSpool, layout: Layout, exhibit: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for shape, batch in spool.iter_batches():
+        arrays = _table_columns(shape, batch, layout, exhibit)
+        arrays.append(_lists_as_text(arrays, batch.num_rows))
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Batches in groups of enough rows: a function of many shapes gives many small ones, and picking rows from those is slow."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= _BATCH_ROWS:
+            yield waiting
+            waiting, rows = [], 0
+    if waiting:
+        yield waiting
 
 
 def _pick(chunks: list[pa.RecordBatch], starts: np.ndarray, rows: np.ndarray) -> pa.RecordBatch:

@@ -137,8 +137,8 @@ class RowSpool:
             what = f"the value of {reader.field!r} does not fit its type {reader.typename} and is left empty"
             self.remarks.note("value-not-kept", what, f"{as_text(repr(value))}: {error}")
             return None
-        if isinstance(stored, (str, bytes)):
-            self._bytes += len(stored)
+        if isinstance(stored, (str, bytes, list)):
+            self._bytes += len(stored) if not isinstance(stored, list) else sum(len(str(one)) for one in stored)
         return stored
 
     def _write(self, file: Any, number: int, shape: Shape, buffer: _Buffer) -> None:
