@@ -150,6 +150,7 @@ def test_nothing_from_evidence_can_act(hostile_pages: dict[str, Page]) -> None:
     for name, page in hostile_pages.items():
         for tag, attrs in page.elements:
             assert tag not in ACTING, name
+            assert not any("://" in (value or "") for value in attrs.values()), (name, tag, attrs)
             assert not any(one.startswith("on") or one in {"style", "src", "srcset", "action", "ping", "xlink:href"} for one in attrs), (
                 name,
                 tag,
