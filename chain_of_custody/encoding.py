@@ -74,7 +74,7 @@ def to_canonical(value: Any) -> bytes:
     """
     try:
         return bytes(rfc8785.dumps(value))
-    except rfc8785.CanonicalizationError as error:
+    except ValueError as error:  # its own CanonicalizationError, and UnicodeEncodeError for a member's name
         raise FormatError(code="E_CANONICAL", why=f"cannot be written as canonical JSON: {error}") from error
 
 

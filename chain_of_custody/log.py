@@ -76,14 +76,31 @@ class CustodyLog:
             raise LogError(message) from error
         try:
             # A log that was begun has checkpoints; if it is gone, an empty new one must not take its place.
+            self._check_state()
             with self._descriptor(create=new_origin is not None and not self.has_checkpoints()) as descriptor:
                 yield OpenLog(self, descriptor, new_origin)
         finally:
             lock.release()
 
+    def _check_state(self) -> None:
+        """Sees to it that the mark can be kept, before an entry is written that it must name."""
+        heads = self.state / "heads"
+        try:
+            heads.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the state folder {self.state} cannot be written: {error.strerror}; set EVIDEX_STATE_DIR to one that can"
+            raise LogError(message) from error
+        if not os.access(heads, os.W_OK | os.X_OK):
+            message = f"the state folder {heads} cannot be written; set EVIDEX_STATE_DIR to one that can"
+            raise LogError(message)
+
     def has_checkpoints(self) -> bool:
         """Whether a checkpoint was ever made, so that there must be a log."""
         return any((self.custody / "checkpoints").glob("*.note"))
+
+    def is_begun(self) -> bool:
+        """Whether there is anything of a log, so that its roster must be there too."""
+        return (self.custody / LOG_NAME).exists() or self.has_checkpoints()
 
     @contextlib.contextmanager
     def _descriptor(self, *, create: bool) -> Iterator[int]:

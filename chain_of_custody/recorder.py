@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from chain_of_custody.checkpoint import Head, file_name, to_note
 from chain_of_custody.envelope import STATEMENT_TYPE, Signature, pre_authentication_encoding, to_line
-from chain_of_custody.errors import CustodyError, FormatError, IdentityError, LogWriteError
+from chain_of_custody.errors import CustodyError, FormatError, IdentityError, LogDamagedError, LogWriteError
 from chain_of_custody.events import Event, may_sign, missing_details
 from chain_of_custody.keys import sign, to_pem
 from chain_of_custody.log import CustodyLog, OpenLog
@@ -120,9 +120,12 @@ class Recorder:
     def _take_roster(self) -> Roster:
         """The case's roster, which is the signer's own for a new case."""
         path = self._custody / FILE_NAME
+        if self._custody.is_symlink():
+            message = f"the custody folder {self._custody} is a link; nothing is written through it"
+            raise LogDamagedError(message)
         try:
             self._custody.mkdir(parents=True, exist_ok=True)
-            if not path.is_file():
+            if not path.is_file() and not self._log.is_begun():
                 write_once(path, self._identity.roster_bytes)
             roster = parse_roster(path.read_bytes())
         except OSError as error:

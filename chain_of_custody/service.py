@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _END_SECONDS = 10.0
+# This package's folder comes last, so that it can be found without being installed and can hide nothing.
+_CHILD = "import sys; sys.path.append(sys.argv[1]); from chain_of_custody.service_process import serve; serve()"
 _DEFAULT_LOCK_SECONDS = 60.0
 
 
@@ -236,15 +238,10 @@ class CustodyService:
 
 def _spawn() -> subprocess.Popen[bytes]:
     # -P keeps the working directory, which may hold evidence, off the import path; a new session keeps Ctrl-C from it.
-    paths = [os.fspath(Path(__file__).resolve().parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    here = os.fspath(Path(__file__).resolve().parent.parent)
     try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "chain_of_custody.service_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and our own text
+            [sys.executable, "-P", "-c", _CHILD, here], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
     except OSError as error:
         message = f"the custody process cannot be started: {error.strerror}"

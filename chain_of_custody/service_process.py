@@ -134,7 +134,3 @@ def _answer(recorder: Recorder, request: dict[str, Any]) -> dict[str, Any]:
         raise CustodyError(message) from error
     appended = recorder.record(recorded)
     return {"seq": appended.seq, "leaf": appended.leaf}
-
-
-if __name__ == "__main__":
-    serve()

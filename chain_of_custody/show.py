@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chain_of_custody.findings import Verdict
+    from chain_of_custody.roster import Roster
     from chain_of_custody.statement import Statement
 
 # Cc control, Cf format (bidirectional and zero-width among them), Cs surrogate, Co private use, Cn unassigned, Zl and Zp line separators.
@@ -90,6 +91,20 @@ def verdict_text(verdict: Verdict) -> Iterator[str]:
     yield f"Log           {shown(verdict.origin) or 'not read'}, {verdict.entries} entries"
     yield f"Head          {shown(verdict.head) or 'none'}"
     yield f"Root          {verdict.root_fingerprint or 'none'}" + (" (demonstration: identifies nobody)" if verdict.demonstration else "")
+
+
+def roster_text(roster: Roster) -> Iterator[str]:
+    """A roster for a person, line by line, escaped."""
+    yield f"Agency        {shown(roster.agency)}" + (" (demonstration: identifies nobody)" if roster.demonstration else "")
+    yield f"Root          {roster.fingerprint}"
+    yield f"Version       {roster.version}, valid from {roster.issued} to {roster.expires}"
+    for signer in roster.signers.values():
+        revoked = f", revoked at {signer.revoked_at}" if signer.revoked_at else ""
+        yield f"Signer        {shown(signer.name)} ({shown(signer.role)}, {shown(signer.agency)}){revoked}"
+        yield f"    key {signer.keyid}, valid from {signer.valid_from} to {signer.valid_until}"
+        yield f"    may sign {', '.join(signer.may)}"
+    for name, _ in roster.log_keys:
+        yield f"Logs          {shown(name)}"
 
 
 def _shown_character(character: str) -> str:

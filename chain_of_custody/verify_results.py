@@ -89,5 +89,5 @@ def _digest(case: Path, path: PurePosixPath) -> tuple[str | None, str]:
             return digest_regular(path.name, folder), ""
     except FileNotFoundError:
         return None, "gone"
-    except (FormatError, OSError) as error:
+    except (FormatError, OSError, ValueError) as error:  # ValueError: a name with a NUL, which no file has
         return None, str(error)

@@ -256,6 +256,28 @@ def test_a_processors_key_may_not_begin_a_log(agency: Agency, tmp_path: Path) ->
         open_recorder(tmp_path / "case", tmp_path / "state", agency.identity("processor"), Clock())
 
 
+def test_a_state_folder_that_cannot_be_written_is_said_before_an_entry_is(finished: Finished, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LogError, match="EVIDEX_STATE_DIR"):
+        open_recorder(finished.case, tmp_path / "file", finished.agency.identity("examiner"), Clock(LATER))
+    assert_whole(finished, 7)
+
+
+def test_a_begun_case_without_its_roster_gets_no_other(finished: Finished) -> None:
+    (finished.case / "custody/roster.dsse.json").unlink()
+    with pytest.raises(LogError):
+        recorder_of(finished)
+    assert not (finished.case / "custody/roster.dsse.json").exists()
+
+
+def test_a_custody_folder_that_is_a_link_is_not_written(finished: Finished, tmp_path: Path) -> None:
+    shutil.move(finished.case / "custody", tmp_path / "elsewhere")
+    (finished.case / "custody").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LogDamagedError, match="is a link"):
+        recorder_of(finished)
+    assert verdict_on(finished).result_of(Claim.INTEGRITY) is Result.FAIL
+
+
 def test_the_mark_is_kept_outside_the_case(finished: Finished) -> None:
     origin = body_of(read_lines(finished.case)[0])["predicate"]["log"]["origin"]
     assert mark_path(finished.state, origin).is_file()
@@ -265,6 +287,7 @@ def test_the_mark_is_kept_outside_the_case(finished: Finished) -> None:
 def test_a_crash_before_the_first_line_is_whole_leaves_a_case_that_can_be_begun(agency: Agency, tmp_path: Path) -> None:
     custody = tmp_path / "case" / "custody"
     custody.mkdir(parents=True)
+    shutil.copy(agency.folder / "roster.dsse.json", custody)
     (custody / "custody.intoto.jsonl").write_bytes(b'{"payload":"eyJ')
     open_recorder(tmp_path / "case", tmp_path / "state", agency.identity("examiner"), Clock())
     events = [body_of(line)["predicate"]["event"] for line in read_lines(tmp_path / "case")]

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from chain_of_custody.errors import CustodyError
 from chain_of_custody.events import Event
+from chain_of_custody.identity import read_roster
 from chain_of_custody.recorder import Recorded
-from chain_of_custody.show import iter_entries, iter_text, shown, verdict_text
+from chain_of_custody.show import iter_entries, iter_text, roster_text, shown, verdict_text
 from chain_of_custody.statement import Subject
 from chain_of_custody.verify import verify_case
 
@@ -65,6 +66,17 @@ def test_a_damaged_log_is_shown_as_far_as_it_can_be_read(finished: Finished) -> 
 def test_a_case_without_a_log_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(CustodyError, match="cannot be read"):
         list(iter_entries(tmp_path))
+
+
+def test_a_roster_is_shown_with_its_fingerprint_and_signers(finished: Finished) -> None:
+    roster = read_roster(finished.agency.folder / "roster.dsse.json")[0]
+    text = list(roster_text(roster))
+    assert f"Root          {finished.agency.fingerprint}" in text
+    assert [line for line in text if line.startswith("Signer")] == [
+        "Signer        Kim Hansen (examiner, Example Police)",
+        "Signer        Olu Berg (case-officer, Example Police)",
+        "Signer        ws-17 (processor, Example Police)",
+    ]
 
 
 def test_a_verdict_is_text_and_values(finished: Finished) -> None:
