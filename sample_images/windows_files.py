@@ -31,14 +31,25 @@ def prefetch(name: str, *, path_hash: int, runs: int, last: datetime, files: Seq
     chains_at = metrics_at + len(metrics)
     strings, strings_at = b"".join(names), chains_at + len(chains)
     volume_at = (strings_at + len(strings) + 7) // 8 * 8
-    path = f"{device}\0".encode("utf-16-le")
-    volume = struct.pack("<IIQIIIIII", 104, len(device), filetime(last), 0xE71DE001, 104 + len(path), 0, 104 + len(path), 0, 0)
-    volume = volume.ljust(104, b"\0") + path
+    volume = _prefetch_volume(device, created=last)
     info = struct.pack("<IIIIIIIII", metrics_at, len(names), chains_at, 1, strings_at, len(strings), volume_at, 1, len(volume))
     info += struct.pack("<II", 0, 0) + struct.pack("<QQQ", filetime(last), 0, 0) + struct.pack("<II", runs, 1) + bytes(80)
     size = volume_at + len(volume)
     head = struct.pack("<I4sII", 23, b"SCCA", 0x11, size) + name.encode("utf-16-le").ljust(60, b"\0") + struct.pack("<II", path_hash, 0)
     return (head + info + metrics + chains + strings).ljust(volume_at, b"\0") + volume
+
+
+def _prefetch_volume(device: str, *, created: datetime) -> bytes:
+    """The section on one volume: its path, no file reference, and one folder."""
+    path = f"{device}\0".encode("utf-16-le")
+    references_at = (104 + len(path) + 7) // 8 * 8
+    references = struct.pack("<IIQ", 3, 0, 0)
+    folder = f"{device}\\USERS"
+    folders = struct.pack("<H", len(folder)) + f"{folder}\0".encode("utf-16-le")
+    folders_at = references_at + len(references)
+    head = struct.pack("<IIQI", 104, len(device), filetime(created), 0xE71DE001)
+    head += struct.pack("<IIIII", references_at, len(references), folders_at, 1, 0)
+    return (head.ljust(104, b"\0") + path).ljust(references_at, b"\0") + references + folders
 
 
 def shortcut(target: str, *, size: int, when: datetime) -> bytes:
