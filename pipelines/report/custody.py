@@ -7,22 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from chain_of_custody.checkpoint import Head
-from chain_of_custody.envelope import MAX_LINE_BYTES, STATEMENT_TYPE, leaf_hash, parse_line
 from chain_of_custody.errors import CustodyError
 from chain_of_custody.events import Event
+from chain_of_custody.identity import read_roster
+from chain_of_custody.log import LOG_NAME
 from chain_of_custody.merkle import tree_root
-from chain_of_custody.roster import FILE_NAME as ROSTER_NAME
-from chain_of_custody.roster import parse_roster
-from chain_of_custody.statement import parse_body
+from chain_of_custody.roster import FILE_NAME
+from chain_of_custody.show import iter_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from chain_of_custody.roster import Roster
-    from chain_of_custody.statement import Statement
-
-LOG: Final = ("custody", "custody.intoto.jsonl")
+LOG: Final = ("custody", LOG_NAME)
 _WORDS: Final = {
     Event.LOG_INIT: "The log was opened",
     Event.LOG_RECOVERED: "The log was repaired after an interruption",
@@ -61,22 +58,17 @@ class CustodyEntry:
         entry: its SHA-256 as an RFC 6962 leaf, hex: its identity.
         time: UTC as recorded, "YYYY-MM-DD HH:MM:SS.ffffff".
         words: the event in plain words.
-        keys: of each signature the keyid and the person or machine that the case's roster gives for it.
-        refs: relation and entry that it refers to.
+        statement: its members, as `chain_of_custody.show` names them.
+        details: the statement's details, each in one line.
     """
 
     seq: int
     entry: str
     time: str
+    event: str
     words: str
-    statement: Statement
-    keys: tuple[tuple[str, str], ...]
+    statement: Mapping[str, Any]
     details: tuple[tuple[str, str], ...]
-
-    @property
-    def event(self) -> str:
-        """The event's name in the format."""
-        return str(self.statement.event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +77,9 @@ class CustodyLog:
 
     Attributes:
         entries: the lines that can be read, in order.
-        unreadable: number of the line from 1, and why, for every other line.
+        unreadable: number of the line from 1, and why, for every other line; number 0 where the log as a whole cannot be read.
         roster: "held", "missing", or why it does not hold.
-        demonstration: whether the case's roster is one of a demonstration identity.
+        demonstration: whether the log or the case's roster is one of a demonstration identity.
         head: origin, number of entries and root on one line, as `evidex verify --expect-head` takes it; "" where lines are unreadable
             or missing, because it would then not be the log's.
     """
@@ -102,18 +94,18 @@ class CustodyLog:
         """The entries but those that clearly belong to another exhibit or run; what corrects or answers one of them is among them."""
         chosen: dict[str, CustodyEntry] = {}
         for one in self.entries:
-            if _concerns(one, exhibit, run) or any(ref.entry in chosen for ref in one.statement.refs):
+            if _concerns(one, exhibit, run) or any(ref["entry"] in chosen for ref in one.statement["refs"]):
                 chosen[one.entry] = one
         return tuple(chosen.values())
 
 
 def _concerns(entry: CustodyEntry, exhibit: str, run: str) -> bool:
-    details = entry.statement.details
+    details = entry.statement["details"]
     if "run" in details:
         return bool(details["run"] == run)
     if "exhibit" in details:
         return bool(details["exhibit"] == exhibit)
-    names = {one.name for one in entry.statement.subjects}
+    names = {one["name"] for one in entry.statement["subjects"]}
     return not entry.event.startswith(_OF_AN_EXHIBIT) or not names or exhibit in names
 
 
@@ -126,57 +118,58 @@ def _flat(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _read_entry(line: bytes, roster: Roster | None) -> CustodyEntry:
-    envelope = parse_line(line, STATEMENT_TYPE)
-    statement = parse_body(envelope.body)
-    signers = roster.signers if roster else {}
-    names = {keyid: f"{signer.name}, {signer.role}, {signer.agency}" for keyid, signer in signers.items()}
+def _entry(members: Mapping[str, Any]) -> CustodyEntry:
     return CustodyEntry(
-        seq=statement.seq,
-        entry=leaf_hash(line).hex(),
-        time=statement.utc.replace("T", " ").removesuffix("Z"),
-        words=_WORDS[statement.event],
-        statement=statement,
-        keys=tuple((one.keyid, names.get(one.keyid, "not in the case's roster")) for one in envelope.signatures),
-        details=tuple((key, _flat(value)) for key, value in sorted(statement.details.items())),
+        seq=members["seq"],
+        entry=members["leaf"],
+        time=members["utc"].replace("T", " ").removesuffix("Z"),
+        event=members["event"],
+        words=_WORDS[Event(members["event"])],
+        statement=members,
+        details=tuple((key, _flat(value)) for key, value in sorted(members["details"].items())),
     )
 
 
-def _read_roster(case: Path) -> tuple[Roster | None, str]:
+def _read_roster(case: Path) -> tuple[bool, str]:
+    """Whether the case's roster is a demonstration's, and whether it holds."""
+    path = case / "custody" / FILE_NAME
+    if not path.is_file():
+        return False, "missing"
     try:
-        return parse_roster((case / "custody" / ROSTER_NAME).read_bytes()), "held"
-    except FileNotFoundError:
-        return None, "missing"
-    except (OSError, CustodyError) as error:
-        return None, str(error)
+        return read_roster(path)[0].demonstration, "held"
+    except CustodyError as error:
+        return False, f"not usable: {error.__cause__ or error}"
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines without LF, none longer than the format allows and one byte."""
-    if path.is_file():
-        with path.open("rb") as log:
-            while line := log.readline(MAX_LINE_BYTES + 1):
-                yield line.removesuffix(b"\n")
+def _read_lines(case: Path) -> tuple[list[CustodyEntry], list[tuple[int, str]]]:
+    entries: list[CustodyEntry] = []
+    unreadable: list[tuple[int, str]] = []
+    path = case.joinpath(*LOG)
+    if not path.exists() and not path.is_symlink():
+        return entries, unreadable
+    try:
+        for number, members in enumerate(iter_entries(case), 1):
+            if "unreadable" in members:
+                unreadable.append((number, members["unreadable"]))
+            else:
+                entries.append(_entry(members))
+    except CustodyError as error:
+        unreadable.append((0, str(error.__cause__ or error)))
+    return entries, unreadable
 
 
 def read_custody(case: Path) -> CustodyLog:
     """The log of a case; without entries where there is none."""
-    roster, held = _read_roster(case)
-    entries: list[CustodyEntry] = []
-    unreadable: list[tuple[int, str]] = []
-    leaves: list[bytes] = []
-    for number, line in enumerate(_lines(case.joinpath(*LOG)), 1):
-        leaves.append(leaf_hash(line))
-        try:
-            entries.append(_read_entry(line, roster))
-        except CustodyError as error:
-            unreadable.append((number, str(error)))
-    whole = bool(entries) and not unreadable
+    demonstration, roster = _read_roster(case)
+    entries, unreadable = _read_lines(case)
+    head = ""
+    if entries and not unreadable:
+        root = tree_root(bytes.fromhex(one.entry) for one in entries)
+        head = Head(origin=entries[0].statement["origin"], size=len(entries), root=root).text
     return CustodyLog(
         entries=tuple(entries),
         unreadable=tuple(unreadable),
-        roster=held,
-        demonstration=(roster is not None and roster.demonstration)
-        or any(one.statement.origin.startswith(_DEMONSTRATION) for one in entries),
-        head=Head(origin=entries[0].statement.origin, size=len(leaves), root=tree_root(leaves)).text if whole else "",
+        roster=roster,
+        demonstration=demonstration or any(one.statement["origin"].startswith(_DEMONSTRATION) for one in entries),
+        head=head,
     )

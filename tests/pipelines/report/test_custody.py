@@ -94,3 +94,28 @@ def test_a_damaged_roster_is_said(case: Path) -> None:
     log = read_custody(case)
     assert log.roster not in {"held", "missing"}
     assert not log.demonstration
+
+
+def test_a_torn_last_line_is_named(case: Path) -> None:
+    line = custody_line(0, Event.LOG_INIT)
+    (case / "custody" / "custody.intoto.jsonl").write_bytes(line + b"\n" + line[:100])
+    log = read_custody(case)
+    assert (len(log.entries), [number for number, _ in log.unreadable], log.head) == (1, [2], "")
+
+
+def test_a_log_that_is_no_regular_file_is_not_read(case: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(custody_line(0, Event.LOG_INIT) + b"\n")
+    (case / "custody" / "custody.intoto.jsonl").symlink_to(elsewhere)
+    log = read_custody(case)
+    assert (log.entries, [number for number, _ in log.unreadable]) == ((), [0])
+
+
+def test_nested_details_are_shown_in_one_line(case: Path) -> None:
+    checks = [{"by": "image", "algorithm": "md5"}, {"by": "examiner", "algorithm": "sha1"}]
+    write_log(case, custody_line(0, Event.NOTE_ADD, details={"checks": checks, "bytes": 5, "sealed": True}))
+    assert read_custody(case).entries[0].details == (
+        ("bytes", "5"),
+        ("checks", "algorithm: md5, by: image; algorithm: sha1, by: examiner"),
+        ("sealed", "true"),
+    )
