@@ -34,13 +34,14 @@ from forensics.image import open_image
 from forensics.schema import TABLES, table
 from pipelines.case import iter_finished_runs, lock_case, read_case
 from pipelines.errors import PipelineError
-from pipelines.export import write_and_record_report
 from pipelines.expectation import ReplayError
+from pipelines.export import write_and_record_report
 from pipelines.info import describe_image, render_info
 from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
 from pipelines.query import query_case
-from pipelines.replay import Done, Job, render, replay
+from pipelines.replay import render, replay
+from pipelines.replay_job import Done, Job
 from pipelines.report.errors import ReportError
 from pipelines.result_text import render_rows
 from pipelines.run import ProcessRequest, Signer, process
@@ -65,7 +66,7 @@ def evidex() -> None:
 
     \b
     Exit codes: 0 complete, 1 fatal, 2 usage, 3 complete with problems, 4 verification failed.
-    """
+    """  # noqa: D301 - click reads the backspace as "do not fill these lines"
 
 
 @evidex.command()
@@ -95,7 +96,7 @@ def info(image: Path, *, as_json: bool) -> int:
 @click.option("--expect-hash", help="MD5, SHA-1 or SHA-256 that the media should have.")
 @click.option("--accept-mismatch", metavar="REASON", help="Go on although digests differ; the reason is recorded.")
 @_JSON
-def process_command(  # noqa: PLR0913 - one argument an option
+def process_command(
     image: Path,
     *,
     case: Path,
@@ -250,8 +251,8 @@ def keys_new(folder: Path, *, agency: str, name: str, origin: str, p256: bool, p
     """Make an identity in FOLDER: root key, examiner's key, processor key, log key and roster."""
     passphrase = _new_passphrase(passphrase_fd)
     people = (
-        Person(id="1", name=name, role="examiner", p256=p256),
-        Person(id="2", name=platform.node() or "workstation", role="processor"),
+        Person(name=name, role="examiner", p256=p256),
+        Person(name=platform.node() or "workstation", role="processor"),
     )
     roster = create_identity(
         folder,
@@ -263,7 +264,7 @@ def keys_new(folder: Path, *, agency: str, name: str, origin: str, p256: bool, p
         now=datetime.now(UTC),
     )
     click.echo(f"made {folder}. Take {folder / 'root'} off this machine and keep it offline.")
-    click.echo(f"root fingerprint, to be told to whoever verifies: {roster.root_fingerprint}")
+    click.echo(f"root fingerprint, to be told to whoever verifies: {roster.fingerprint}")
     return COMPLETE
 
 
@@ -274,7 +275,7 @@ def keys_show(roster: Path) -> int:
     candidates = (roster, roster / "roster.dsse.json", roster / "custody" / "roster.dsse.json")
     found, _ = read_roster(next((path for path in candidates if path.is_file()), roster))
     click.echo(f"agency            {found.agency}")
-    click.echo(f"root fingerprint  {found.root_fingerprint}")
+    click.echo(f"root fingerprint  {found.fingerprint}")
     for keyid, signer in sorted(found.signers.items()):
         click.echo(f"{keyid}  {signer.role}: {signer.name}, may sign {' '.join(signer.may)}")
     return COMPLETE
@@ -342,7 +343,7 @@ def _result_lines(counts: dict[str, int], index: Path, head: str, *, demonstrati
 
 def _run_sample(job: Job) -> Done:
     """One sample, processed and verified in its own case, signed by a demonstration identity of its own."""
-    with reporter_for(open(os.devnull, "w"), as_json=False) as reporter:  # noqa: SIM115, PTH123 - lives as long as the run
+    with reporter_for(open(os.devnull, "w"), as_json=False) as reporter:  # noqa: PTH123 - lives as long as the run
         request = ProcessRequest(
             image=job.image,
             case=job.case,
