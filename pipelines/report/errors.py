@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipelines.errors import PipelineError
 
-class ReportError(Exception):
+
+class ReportError(PipelineError):
     """The report cannot be made from what is there. The message says what is missing and what to do."""
