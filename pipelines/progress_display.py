@@ -99,7 +99,7 @@ class Lines(Reporter):
         """One line."""
         self._say("note", text, text=text)
 
-    def _say(self, event: str, text: str, **values: object) -> None:
+    def _say(self, event: str, text: str, /, **values: object) -> None:
         line = json.dumps({"event": event, **values}) if self._as_json else text
         self._stream.write(line + "\n")
         self._stream.flush()

@@ -52,7 +52,7 @@ def query_case(case: Case, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]
     except duckdb.Error as error:
         message = f"the query cannot be answered: {error}; `evidex schema` lists the tables, and views are: {', '.join(_views(runs))}"
         raise PipelineError(message) from error
-    return [column[0] for column in cursor.description or []], iter(cursor.fetchone, None)  # type: ignore[return-value]
+    return [column[0] for column in cursor.description or []], iter(cursor.fetchone, None)
 
 
 def iter_timeline(run: Path, exhibit: str, artifact_times: Sequence[tuple[str, str, str, str]], scratch: Path) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,7 @@ from pipelines.batch import run_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
     from pipelines.tasks import Receipt, RunContext, Task
 
@@ -21,7 +22,7 @@ class Scheduler(Protocol):
     def __enter__(self) -> Self:
         """Ready to work."""
 
-    def __exit__(self, *args: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
         """Ends the workers."""
 
 
