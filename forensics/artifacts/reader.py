@@ -96,7 +96,8 @@ def map_function(
         applicable=applicable or rows.rows > 0,
         schema=layout.schema,
         rows=rows.rows,
-        problems=remarks.problems(),
+        # That something is not there is what makes a function not apply.
+        problems=tuple(one for one in remarks.problems() if applicable or one.code != "artifact-absent"),
         path=path,
     )
 

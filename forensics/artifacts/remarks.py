@@ -54,11 +54,10 @@ class Remarks:
 
     def note(self, code: str, what: str, why: str, advice: str = "") -> None:
         """Takes one remark; equal ones are counted."""
-        key = (code, what, _shown(why), advice)
-        if key in self._counts or len(self._counts) < MOST_REMARKS:
-            self._counts[key] += 1
-        else:
-            self._left_out += 1
+        self._counts[code, what, _shown(why), advice] += 1
+        if len(self._counts) > MOST_REMARKS:
+            # The last in order goes, so what is kept does not depend on which came first.
+            self._left_out += self._counts.pop(max(self._counts))
 
     def note_message(self, text: str, *, error: bool = False) -> None:
         """Takes a message of dissect's own."""
@@ -84,7 +83,7 @@ class Remarks:
         ]
         if self._left_out:
             what = f"{self._left_out} further remarks are not listed one by one"
-            found.append(self._problem("more-remarks", what, f"only the first {MOST_REMARKS} different ones are kept", ""))
+            found.append(self._problem("more-remarks", what, f"only {MOST_REMARKS} are kept, the first in alphabetical order", ""))
         return tuple(found)
 
     def _problem(self, code: str, what: str, why: str, advice: str) -> Problem:
@@ -108,7 +107,7 @@ class _Listener(logging.Handler):
 def listening(remarks: Remarks) -> Iterator[None]:
     """While this lasts, each warning or error that dissect logs, and each Python warning on data, is a remark.
 
-    Inside another one, only the inner takes them.
+    Inside another one, only the inner takes them. Loggers belong to the process, so only one function at a time may run in it.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in loggers]

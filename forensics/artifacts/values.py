@@ -16,6 +16,7 @@ References: flow.record 3.21, flow/record/whitelist.py lists the types.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -136,6 +137,11 @@ def _as_path(value: object) -> str:
     return escape_text(str(value))
 
 
+def _as_float(value: float) -> float:
+    """The number; -0.0 as 0.0 and every NaN as one, since sorting takes them for equal and so would leave their order to chance."""
+    return math.nan if math.isnan(value) else value + 0.0
+
+
 def _as_command(value: Any) -> str:
     """The command line: flow.record keeps the arguments of a Windows command as one string, of a Unix command as a list."""
     if not hasattr(value, "executable"):
@@ -170,7 +176,7 @@ _SCALARS: dict[str, tuple[pa.DataType, Callable[[Any], Any]]] = {
     "filesize": _INTEGER,
     "unix_file_mode": _INTEGER,
     "boolean": (pa.bool_(), bool),
-    "float": (pa.float64(), float),
+    "float": (pa.float64(), _as_float),
     "bytes": (pa.binary(), bytes),
     "path": (TEXT, _as_path),
     "command": (TEXT, _as_command),

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from collections import Counter
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 from flow.record import RecordDescriptor
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from forensics.artifacts.dissect_source import FunctionRun, NotApplicableError
 from forensics.artifacts.layout import WIDEST
@@ -273,6 +276,16 @@ def test_a_function_that_does_not_apply_is_silent(tmp_path):
     assert (table.applicable, table.rows, table.problems, list(table.iter_batches())) == (False, 0, (), [])
 
 
+def test_a_function_that_does_not_apply_keeps_what_dissect_could_not_read(tmp_path):
+    def prepare():
+        logging.getLogger("dissect.x").warning("registry key not found")
+        logging.getLogger("dissect.x").warning("registry hive is corrupt")
+        raise NotApplicableError
+
+    table = map_function("f", prepare, exhibit="E1", spool=tmp_path)
+    assert [one.why for one in table.problems] == ["registry hive is corrupt"]
+
+
 def test_what_dissect_logs_becomes_problems_each_once_with_a_count(mapped):
     logger = logging.getLogger("dissect.target.target")
 
@@ -293,16 +306,22 @@ def test_what_dissect_logs_becomes_problems_each_once_with_a_count(mapped):
     ]
 
 
-def test_problems_are_bounded_and_say_how_many_are_left_out(mapped):
-    def function():
-        for number in range(1000):
-            logging.getLogger("dissect.x").warning("failure %d", number)
-        return iter(())
+def test_problems_are_bounded_and_say_how_many_are_left_out_whatever_their_order(mapped):
+    def function(numbers):
+        def function_():
+            for number in numbers:
+                logging.getLogger("dissect.x").warning("failure %d", number)
+            return iter(())
 
-    table, _ = mapped(function)
-    assert len(table.problems) == 201
-    assert table.problems[-1].code == "more-remarks"
-    assert table.problems[-1].what.startswith("800 ")
+        return function_
+
+    up, _ = mapped(function([*range(1000), *range(1000)]))
+    down, _ = mapped(function([*reversed(range(1000)), *range(1000)]))
+    assert up.problems == down.problems
+    assert len(up.problems) == 201
+    assert up.problems[0].why == "failure 0 (2 times)"
+    assert up.problems[-1].code == "more-remarks"
+    assert up.problems[-1].what.startswith("1600 ")
 
 
 def test_a_python_warning_on_data_is_a_problem_and_one_on_the_library_is_not(mapped):
@@ -326,11 +345,49 @@ def test_logging_is_as_before_afterwards(mapped):
     assert state() == before
 
 
+def test_zero_and_minus_zero_are_one_value(mapped):
+    numbers = RecordDescriptor("test/floats", [("float", "f"), ("string[]", "many")])
+    for order in ([0.0, -0.0], [-0.0, 0.0]):
+        _, rows = mapped(lambda order=order: iter([numbers(f=one) for one in order]))
+        assert [repr(row["f"]) for row in rows] == ["0.0", "0.0"]
+
+
 def test_the_spool_is_empty_when_a_table_is_closed(mapped, tmp_path):
     table, _ = mapped(lambda: iter([PLAIN(name="a")]))
     assert [one.name for one in tmp_path.iterdir()] == ["artifact_test_one.arrow"]
     table.close()
     assert list(tmp_path.iterdir()) == []
+
+
+SHAPES = [
+    RecordDescriptor("law/a", [("string", "x"), ("varint", "n"), ("string[]", "many")]),
+    RecordDescriptor("law/a", [("varint", "x"), ("datetime", "ts")]),
+    RecordDescriptor("law/b", [("bytes", "x"), ("float", "f"), ("path", "source")]),
+]
+TEXTS = st.text(st.characters(codec=None), max_size=5)
+TIMES = st.datetimes(timezones=st.just(UTC))
+RECORDS = st.one_of(
+    st.builds(SHAPES[0], x=TEXTS, n=st.integers(), many=st.lists(TEXTS, max_size=3)),
+    st.builds(SHAPES[1], x=st.integers(-(2**70), 2**70), ts=st.none() | TIMES),
+    st.builds(SHAPES[2], x=st.binary(max_size=4), f=st.none() | st.floats(), source=st.none() | st.just("/a") | st.just("/b")),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(records=st.lists(RECORDS, max_size=12), data=st.data())
+def test_no_row_is_lost_and_their_order_of_coming_changes_nothing(records, data, tmp_path_factory):
+    """Architecture, laws 3 and 6, for records of any values and shapes, in any order."""
+    shuffled = data.draw(st.permutations(records))
+    tables = []
+    for order in (records, shuffled):
+        table = map_function(
+            "law", lambda order=order: FunctionRun((), None, lambda: order), exhibit="E1", spool=tmp_path_factory.mktemp("law")
+        )
+        tables.append(([repr(row) for batch in table.iter_batches() for row in batch.to_pylist()], table.schema, table.problems))
+    assert tables[0] == tables[1]
+    assert len(tables[0][0]) == len(records)
+    assert Counter("law/a" in row for row in tables[0][0]) == Counter(one._desc.name == "law/a" for one in records)
+    assert not [one for one in tables[0][2] if not one.code.startswith("time-")]
 
 
 _SCRIPT = """
