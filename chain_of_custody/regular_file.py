@@ -118,15 +118,25 @@ def write_once(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        # link(2) fails where the name exists, which rename(2) would replace.
         try:
-            os.link(temporary, path)
+            _move_unless_there(temporary, path)
         except FileExistsError:
             if path.is_symlink() or path.read_bytes() != data:
                 raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _move_unless_there(temporary: Path, path: Path) -> None:
+    # link(2) fails where the name exists, which rename(2) would replace.
+    try:
+        os.link(temporary, path)
+    except PermissionError:
+        # exFAT and FAT, on which cases are carried about, have no links (EPERM). The log's lock keeps other writers away.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path)) from None
+        temporary.rename(path)
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:

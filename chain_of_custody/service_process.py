@@ -67,10 +67,11 @@ def _keep_memory_private() -> None:
 def _start(request: dict[str, Any], session: contextlib.ExitStack) -> tuple[Recorder, dict[str, Any]]:
     case, state = Path(request["case"]), Path(request["state"])
     passphrase = None if request["passphrase"] is None else parse_base64(request["passphrase"])
+    key = request["key"]
+    # Before anything is made: a wrong passphrase leaves no case behind.
+    identity = demonstration_identity(state, datetime.now(UTC)) if key is None else load_identity(Path(key), passphrase)
     if request["exclusive"]:
         session.enter_context(_only_writer(case))
-    key = request["key"]
-    identity = demonstration_identity(state, datetime.now(UTC)) if key is None else load_identity(Path(key), passphrase)
     recorder = Recorder(
         case=case,
         state=state,

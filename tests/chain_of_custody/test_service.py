@@ -119,7 +119,7 @@ def test_a_wrong_passphrase_is_one_clear_line_and_leaves_no_case(tmp_path: Path,
     with pytest.raises(PassphraseError, match="passphrase") as raised:
         start(tmp_path / "case", tmp_path / "state", protected / "examiner.key.pem", passphrase)
     assert "\n" not in str(raised.value)
-    assert not (tmp_path / "case/custody/custody.intoto.jsonl").exists()
+    assert not (tmp_path / "case").exists()
 
 
 def test_the_passphrase_is_in_no_argument_environment_or_file(tmp_path: Path, protected: Path) -> None:
