@@ -40,8 +40,8 @@ DELETED: tuple[StatedFile, ...] = (
     stated("deleted/folder/in a deleted folder.txt", letter("in a deleted folder", 9_000)),
 )
 OVERWRITTEN = stated("deleted/overwritten.txt", letter("to be overwritten", 50_000))
-_MOON = "1969-07-20T20:17:40Z"
-STATED_ROWS = NEVER_SET | {b"before 1970.txt": {"created": _MOON, "modified": _MOON, "accessed": _MOON}}
+_BEFORE_1970 = ("created", "modified", "accessed", "name_created", "name_modified", "name_accessed")
+STATED_ROWS = NEVER_SET | {b"before 1970.txt": dict.fromkeys(_BEFORE_1970, "1969-07-20T20:17:40Z")}
 # A placeholder whose MFT entry the filler takes, so that the entry of the overwritten file stays as it was deleted.
 _PLACEHOLDER = stated("deleted/placeholder", "x")
 SPARSE = "sparse.bin"

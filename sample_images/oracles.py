@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sample_images.commands import SECTOR, run
+from sample_images.istat import istat_columns, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -184,12 +185,11 @@ def _entry(image: Path, volume: Volume, told: dict[str, bytes | None], stated: M
     orphan = path.startswith("$OrphanFiles/")
     recovery = "orphan" if orphan else "deleted name" if text["realloc"] else "deleted metadata" if text["deleted"] else "allocated"
     row: Row = {"volume": volume.name, "metadata_address": address, "stream": stream, "path": path, "kind": kind, "recovery": recovery}
+    row |= {name: time_text(text[name]) for name in _TIMES}
     row["name_allocated"] = None if orphan else not text["deleted"]
     if text["type"] != "V":  # TSK makes these folders up; istat knows nothing of them
-        row["metadata_allocated"] = _is_allocated(image, volume, address)
-    row |= {name: _time(text[name]) for name in _TIMES}
-    if volume.filesystem == "exfat" and row["accessed"]:  # fls drops the time of day, which exFAT has and FAT has not
-        row["accessed"] = _istat_accessed(image, volume, address)
+        told_more = run("istat", "-z", "UTC", "-o", str(volume.start_byte // SECTOR), image, text["address"]).decode(errors="replace")
+        row |= istat_columns(told_more, filesystem=volume.filesystem, name=path.rpartition("/")[2])
     if has_content:
         row["size"] = int(text["size"])
         if recovery != "deleted name" and (address, stream) != _BAD_CLUSTERS:
@@ -208,22 +208,6 @@ def _content_digest(image: Path, volume: Volume, inode: str) -> str | None:
         return hashlib.sha256(run("icat", "-o", str(volume.start_byte // SECTOR), image, inode)).hexdigest()
     except SystemExit:
         return None
-
-
-def _time(text: str) -> str | None:
-    """A time as fls prints it, "2024-03-01 09:30:00 (UTC)", as "2024-03-01T09:30:00Z"; None for its way of writing that there is none."""
-    return None if text.startswith("0000") else text.removesuffix(" (UTC)").replace(" ", "T") + "Z"
-
-
-def _is_allocated(image: Path, volume: Volume, address: int) -> bool:
-    told = run("istat", "-z", "UTC", "-o", str(volume.start_byte // SECTOR), image, str(address))
-    return re.search(rb"^Not Allocated|^Unallocated", told, re.MULTILINE) is None
-
-
-def _istat_accessed(image: Path, volume: Volume, address: int) -> str | None:
-    told = run("istat", "-z", "UTC", "-o", str(volume.start_byte // SECTOR), image, str(address))
-    found = re.search(r"^Accessed:\t(.*)$", told.decode(errors="replace"), re.MULTILINE)
-    return _time(found[1]) if found else None
 
 
 def _block_size(image: Path, volume: Volume) -> int | None:
