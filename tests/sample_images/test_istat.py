@@ -40,7 +40,7 @@ def test_each_name_of_a_hard_link_has_the_times_of_its_own_file_name_attribute()
 
 
 def test_an_ext_inode_gives_owner_mode_and_links() -> None:
-    told = "inode: 13\nNot Allocated\nuid / gid: 1000 / 7\nmode: rrwsr-x--T\nnum of links: 2\n\nInode Times:\nAccessed:\t0000-00-00 00:00:00 (UTC)\n"
+    told = "inode: 13\nNot Allocated\nuid / gid: 1000 / 7\nmode: rrwsr-x--T\nnum of links: 2\n\nAccessed:\t0000-00-00 00:00:00 (UTC)\n"
     columns = istat_columns(told, filesystem="ext4", name="x")
     assert columns == {"metadata_allocated": False, "accessed": None, "owner": 1000, "group": 7, "mode": 0o5750, "links": 2}
 
