@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -103,6 +104,15 @@ def _values(array: pa.Array) -> list[Any]:
     return list(array.to_pylist())
 
 
+@contextmanager
+def _reading(table: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        message = f"table {table!r} cannot be read: {error}; `evidex verify` says whether it was changed"
+        raise ReportError(message) from error
+
+
 class RunTables:
     """Reads CASE/runs/<run>/tables. A table that was not written counts as one without rows."""
 
@@ -121,16 +131,25 @@ class RunTables:
 
     def _dataset(self, table: str) -> ds.Dataset:
         files = self._files(table)
-        try:
-            if not files:
-                known = {one.name: one.schema for one in schema.TABLES}
-                return ds.dataset(known.get(table, pa.schema(schema.ARTIFACT_FIELDS)).empty_table())
+        if not files:
+            known = {one.name: one.schema for one in schema.TABLES}
+            return ds.dataset(known.get(table, pa.schema(schema.ARTIFACT_FIELDS)).empty_table())
+        with _reading(table):
             # Parts of an artifact table may differ in columns; null stands where a part lacks one.
             unified = pa.unify_schemas([ds.dataset(str(file), format="parquet").schema for file in files], promote_options="permissive")
             return ds.dataset([str(file) for file in files], format="parquet", schema=unified)
-        except (pa.ArrowException, OSError) as error:
-            message = f"table {table!r} cannot be read: {error}; `evidex verify` says whether it was changed"
-            raise ReportError(message) from error
+
+    def _batches(self, table: str, columns: Sequence[str], where: Filter | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows in order, a few thousand at a time."""
+        dataset = self._dataset(table)
+        missing = set(columns) - set(dataset.schema.names)
+        if missing:
+            message = f"table {table!r} has no column {min(missing)!r}: it was written by another version of Evidex"
+            raise ReportError(message)
+        with _reading(table):
+            yield from dataset.to_batches(
+                columns=list(columns), filter=where, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1
+            )
 
     def columns(self, table: str) -> tuple[Column, ...]:
         """The columns of a table in order, with what their metadata says."""
@@ -146,7 +165,9 @@ class RunTables:
 
     def count(self, table: str, where: Filter | None = None) -> int:
         """Number of rows, or of those that pass the filter."""
-        return int(self._dataset(table).count_rows(filter=where))
+        dataset = self._dataset(table)
+        with _reading(table):
+            return int(dataset.count_rows(filter=where))
 
     def rows(self, table: str, columns: Sequence[str], where: Filter | None = None, *, skip: int = 0) -> Iterator[tuple[Any, ...]]:
         """The rows in the order of the table, as tuples of the named columns; `Kind` says how a value comes back.
@@ -154,26 +175,15 @@ class RunTables:
         Raises:
             ReportError: the table cannot be read, or lacks a column.
         """
-        dataset = self._dataset(table)
-        missing = set(columns) - set(dataset.schema.names)
-        if missing:
-            message = f"table {table!r} has no column {min(missing)!r}: it was written by another version of Evidex"
-            raise ReportError(message)
-        try:
-            for batch in dataset.to_batches(
-                columns=list(columns), filter=where, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1
-            ):
-                passed = min(skip, batch.num_rows)
-                skip -= passed
-                yield from zip(*(_values(batch.column(place).slice(passed)) for place in range(len(columns))), strict=True)
-        except (pa.ArrowException, OSError) as error:
-            message = f"table {table!r} cannot be read: {error}; `evidex verify` says whether it was changed"
-            raise ReportError(message) from error
+        for batch in self._batches(table, columns, where):
+            passed = min(skip, batch.num_rows)
+            skip -= passed
+            yield from zip(*(_values(batch.column(place).slice(passed)) for place in range(len(columns))), strict=True)
 
     def tallies(self, table: str, *columns: str) -> dict[tuple[Any, ...], int]:
         """How many rows hold each combination of the named columns, sorted by it; for columns with few values."""
         sums: dict[tuple[Any, ...], int] = {}
-        for batch in self._dataset(table).to_batches(columns=list(columns), batch_readahead=2, fragment_readahead=1):
+        for batch in self._batches(table, columns):
             grouped = pa.Table.from_batches([batch]).group_by(list(columns)).aggregate([([], "count_all")])
             for *key, number in zip(*(grouped.column(name).to_pylist() for name in (*columns, "count_all")), strict=True):
                 sums[tuple(key)] = sums.get(tuple(key), 0) + number
@@ -182,7 +192,7 @@ class RunTables:
     def days(self) -> Days:
         """Number of times a day in the table `timeline`."""
         found = Days(files={}, artifacts={})
-        for batch in self._dataset(schema.TIMELINE.name).to_batches(columns=["time", "table"], batch_readahead=2, fragment_readahead=1):
+        for batch in self._batches(schema.TIMELINE.name, ["time", "table"]):
             artifact = pc.starts_with(batch.column("table"), schema.ARTIFACT_PREFIX)
             # Casting to a date rounds towards 1970; the floor does not.
             day = pc.floor_temporal(batch.column("time"), unit="day").cast(pa.date32()).cast(pa.int32())

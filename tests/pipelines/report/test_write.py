@@ -359,9 +359,16 @@ def test_a_run_without_its_facts_is_refused(small_case: Path, content: str | Non
         write_report(small_case, RUN)
 
 
-def test_a_broken_table_is_refused_and_leaves_no_half_report(small_case: Path) -> None:
-    next((small_case / "runs" / RUN / "tables" / "timeline").iterdir()).write_bytes(b"PAR1 no parquet PAR1")
-    with pytest.raises(ReportError, match="timeline"):
+@pytest.mark.parametrize("table", ["timeline", "entries", "hits", "problems", "artifact_users", "sources"])
+@pytest.mark.parametrize("place", ["whole", "data"])
+def test_a_broken_table_is_refused_and_leaves_no_half_report(small_case: Path, table: str, place: str) -> None:
+    part = next((small_case / "runs" / RUN / "tables" / table).iterdir())
+    data = bytearray(part.read_bytes())
+    # Apache Parquet format, "File format": "PAR1", the columns' pages, the footer, its length in four bytes, "PAR1".
+    end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    data[4:end] = b"\xff" * (end - 4)
+    part.write_bytes(b"PAR1 no parquet PAR1" if place == "whole" else bytes(data))
+    with pytest.raises(ReportError, match=table):
         write_report(small_case, RUN)
     assert list((small_case / "reports").iterdir()) == []
 
