@@ -41,7 +41,7 @@ class Account:
         started: by run, the entry of its process.start.
         open_runs: by run, the entry of a process.start without end or abort.
         sealed_runs: every process.end, in order.
-        exhibits: subjects of evidence.* and process.start.
+        exhibits: subjects of process.start and of evidence.* but evidence.verify.
         outputs: by name, the last recorded subject of output.export and its entry.
         anchored: subjects of checkpoint.anchor with their entry.
         releases: open handovers by leaf hash.
@@ -65,7 +65,10 @@ class Account:
         """Takes in an entry; `agencies` are those whose keys signed it."""
         self._check_references(statement, entry)
         self._read_event(statement, entry, leaf, agencies)
-        if statement.event is Event.PROCESS_START or statement.event.startswith("evidence."):
+        # evidence.verify also names what turned out to be another image.
+        if statement.event is Event.PROCESS_START or (
+            statement.event.startswith("evidence.") and statement.event is not Event.EVIDENCE_VERIFY
+        ):
             self.exhibits.update(statement.subjects)
         if statement.event in {Event.LOG_INIT, Event.LOG_SEAL, Event.PROCESS_END, Event.PROCESS_ABORT}:
             self.expected_checkpoints.append(entry + 1)

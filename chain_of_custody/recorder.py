@@ -210,9 +210,9 @@ class Recorder:
                 host=context.host,
                 case=context.case,
                 basis=context.basis,
-                purpose=recorded.purpose,
+                purpose=_encodable(recorded.purpose),
                 subjects=recorded.subjects,
-                details=recorded.details,
+                details=_encodable(recorded.details),
                 refs=recorded.refs,
             )
         )
@@ -244,6 +244,15 @@ class Recorder:
         except OSError as error:
             message = f"the public keys cannot be written to {folder}: {error.strerror}"
             raise LogWriteError(message) from error
+
+
+def _encodable(value: Any) -> Any:
+    """The value with lone surrogates, which names that are no UTF-8 carry, as backslash escapes, so that any message can be recorded."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(member) for name, member in value.items()}
+    return [_encodable(member) for member in value] if isinstance(value, list) else value
 
 
 def _filled(context: Context, identity: SigningIdentity, roster: Roster) -> Context:

@@ -24,7 +24,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from chain_of_custody.checkpoint import Head
 from chain_of_custody.encoding import to_base64
@@ -77,6 +77,7 @@ class CustodyService:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._asked = 0
 
     @classmethod
     def start(
@@ -219,21 +220,27 @@ class CustodyService:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
+        self._asked += 1
         try:
-            stdin.write(json.dumps(request).encode("ascii") + b"\n")
+            stdin.write(json.dumps({**request, "id": self._asked}).encode("ascii") + b"\n")
             stdin.flush()
-            line = stdout.readline()
+            answer = self._read_answer(stdout)
         except (OSError, ValueError) as error:
             message = "the custody process has ended; nothing more can be recorded"
             raise ServiceError(message) from error
-        if not line.endswith(b"\n"):
-            message = "the custody process ended without an answer; nothing more can be recorded"
-            raise ServiceError(message)
-        answer = json.loads(line)
         if "error" in answer:
             raise KINDS.get(answer["error"]["kind"], CustodyError)(answer["error"]["message"])
         result: dict[str, Any] = answer["ok"]
         return result
+
+    def _read_answer(self, stdout: IO[bytes]) -> dict[str, Any]:
+        while line := stdout.readline():
+            answer: dict[str, Any] = json.loads(line)
+            # Ctrl-C may have come between an earlier request and its answer, which then still lies here.
+            if answer["id"] == self._asked:
+                return answer
+        message = "the custody process ended without an answer; nothing more can be recorded"
+        raise ServiceError(message)
 
 
 def _spawn() -> subprocess.Popen[bytes]:

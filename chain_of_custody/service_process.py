@@ -3,8 +3,8 @@
 It reads no evidence: it gets digests and words, and imports only this package, cryptography, rfc8785 and filelock. It ends when its input
 ends, and it ignores Ctrl-C, because whoever started it decides what is still to be recorded.
 
-A request is `{"op": …}` with that operation's members; an answer is `{"ok": …}` or `{"error": {"kind", "message"}}`. The first request is
-"start".
+A request is `{"op", "id", …}` with that operation's members; an answer is `{"id", "ok": …}` or `{"id", "error": {"kind", "message"}}`.
+The first request is "start".
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def serve() -> None:
             except CustodyError as error:
                 kind = "CustodyError" if isinstance(error, FormatError) else type(error).__name__
                 reply = {"error": {"kind": kind, "message": str(error)}}
-            sys.stdout.buffer.write(json.dumps(reply).encode("ascii") + b"\n")
+            sys.stdout.buffer.write(json.dumps({**reply, "id": request["id"]}).encode("ascii") + b"\n")
             sys.stdout.buffer.flush()
 
 

@@ -288,6 +288,12 @@ def anchored_stamp_deleted(finished: Finished) -> None:
     stamp.unlink()
 
 
+def another_roster_of_the_same_root(finished: Finished) -> None:
+    value = roster_value(finished.case)
+    value["signers"][2]["may"] = ["evidence.", "process."]
+    (finished.case / "custody/roster.dsse.json").write_bytes(sign_roster(value, [finished.agency.root()]))
+
+
 INTEGRITY_ATTACKS: dict[str, tuple[str, Attack]] = {
     "a bit flipped in a payload": ("E_PREV", edit_envelope(flip_payload_bit)),
     "a field edited under its old signature": ("E_SIGNATURE", edit_envelope(edit_field_under_old_signature)),
@@ -368,6 +374,7 @@ INTEGRITY_ATTACKS: dict[str, tuple[str, Attack]] = {
     ),
     "a recorded report edited": ("E_OUTPUT_CHANGED", record_output_and_edit_it),
     "an anchored time stamp deleted": ("E_ANCHOR", anchored_stamp_deleted),
+    "roster replaced by another of the same root": ("E_ROSTER", another_roster_of_the_same_root),
     "roster's last byte gone": ("E_ROSTER", lambda finished: os.truncate(finished.case / "custody/roster.dsse.json", 900)),
 }
 
@@ -463,6 +470,13 @@ def test_identity_fails_and_names_who(finished: Finished, name: str) -> None:
     assert verdict.result_of(Claim.IDENTITY) is Result.FAIL
     assert code in verdict.counts
     assert verdict.exit_code == 4
+
+
+def test_a_roster_that_is_not_the_logs_fails_identity_without_any_trust(finished: Finished) -> None:
+    another_roster_of_the_same_root(finished)
+    verdict = verify_case(finished.case)
+    assert verdict.result_of(Claim.IDENTITY) is Result.FAIL
+    assert "U_ROSTER" in verdict.counts
 
 
 def test_a_key_revoked_after_the_entries_is_not_shown_without_a_proven_time(finished: Finished) -> None:
@@ -637,6 +651,13 @@ def test_all_digests_of_an_evidence_image_must_be_those_of_the_log(finished: Fin
     verdict = verify_case(finished.case, trust=finished.agency.fingerprint, evidence=(image,))
     assert ("E_EVIDENCE" not in verdict.counts) is fits
     assert (verdict.result_of(Claim.INTEGRITY) is Result.PASS) is fits
+
+
+def test_an_image_that_only_a_failed_check_named_is_not_the_evidence(finished: Finished) -> None:
+    recorder = open_recorder(finished.case, finished.state, finished.agency.identity("examiner"), Clock(LATER))
+    other = Subject(name="KH-1", sha256="99" * 32)
+    recorder.record(Recorded(event=Event.EVIDENCE_VERIFY, subjects=(other,), details={"match": False}))
+    assert "E_EVIDENCE" in verify_case(finished.case, evidence=(other,)).counts
 
 
 def test_a_second_run_by_another_signer_of_the_case_verifies(finished: Finished) -> None:

@@ -155,7 +155,6 @@ def test_a_second_session_over_a_case_is_refused_at_once_unless_it_shares(tmp_pa
         ("process.abort", {"run": "x"}, "without the details reason"),
         ("log.init", {}, "by the log itself"),
         ("output.export", {}, "without a subject"),
-        ("note.add", {"text": "\ud800"}, "canonical"),
         ("note.add", {"number": 1.5}, "no integer"),
         ("note.add", {"number": 2**60}, "canonical"),
         ("entry.correct", {"reason": "typo"}, "reference"),
@@ -174,6 +173,28 @@ def test_a_name_from_evidence_that_is_no_utf8_is_kept_as_base64(tmp_path: Path) 
         custody.append("evidence.verify", subject=(Subject(name=name, sha256="11" * 32),), details={"match": True})
     assert body_of(read_lines(tmp_path / "case")[1])["subject"][0]["name_b64"] == "S0gt/wox"
     assert verify_case(tmp_path / "case").result_of(Claim.INTEGRITY) is Result.PASS
+
+
+def test_a_message_with_a_name_that_is_no_utf8_is_recorded_all_the_same(tmp_path: Path) -> None:
+    message = "cannot read " + os.fsdecode(b"\xff.txt")
+    with start(tmp_path / "case", tmp_path / "state") as custody:
+        custody.append("process.start", subject=(EXHIBIT,), details=START_DETAILS)
+        custody.append("process.abort", details={"run": RUN, "reason": message}, purpose=message)
+    predicate = body_of(read_lines(tmp_path / "case")[2])["predicate"]
+    assert predicate["details"]["reason"] == predicate["purpose"] == "cannot read \\udcff.txt"
+
+
+def test_an_answer_that_ctrl_c_left_unread_is_not_taken_for_the_next(tmp_path: Path) -> None:
+    def interrupted(_: object) -> dict:
+        raise KeyboardInterrupt
+
+    with start(tmp_path / "case", tmp_path / "state") as custody:
+        read_answer = custody._read_answer
+        custody._read_answer = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            custody.append("note.add", details={"text": "interrupted"})
+        custody._read_answer = read_answer
+        assert custody.append("note.add").seq == 2
 
 
 def test_a_session_ends_when_its_process_is_gone(tmp_path: Path) -> None:
