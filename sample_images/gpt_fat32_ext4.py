@@ -42,10 +42,6 @@ HOSTILE_NAMES: tuple[tuple[bytes, str], ...] = (
     (b"c1-\xc2\x9b31m.txt", r"c1-\x9b31m.txt"),  # CSI as one C1 control character
     (b"\\x41 literal.txt", r"\x41 literal.txt"),  # looks like an escape and is none
 )
-STATED_ROWS = {
-    b"hostile/" + raw: {"path": f"hostile/{shown}", "path_bytes": {"hex": (b"hostile/" + raw).hex()} if raw != shown.encode() else None}
-    for raw, shown in HOSTILE_NAMES
-}
 EXT_FILES: tuple[StatedFile, ...] = (
     stated("etc/notes.txt", letter("ext notes", 6_000), at="2024-03-02 11:12:13"),
     stated("home/alice/photo.bin", noise("ext photo", 30_000)),
@@ -58,6 +54,10 @@ LINKS: tuple[tuple[str, str], ...] = (
     ("home/alice/long link", "../../" + "a-long-way/" * 8 + "target"),  # over 59 bytes: stored in a block, not in the inode
     ("home/alice/dangling", "/nowhere/at/all"),
 )
+STATED_ROWS = {name.encode(): {"link_target": target} for name, target in LINKS} | {
+    b"hostile/" + raw: {"path": f"hostile/{shown}", "path_bytes": {"hex": (b"hostile/" + raw).hex()} if raw != shown.encode() else None}
+    for raw, shown in HOSTILE_NAMES
+}
 
 
 def build(folder: Path, work: Path) -> None:
