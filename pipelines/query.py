@@ -47,12 +47,18 @@ def query_case(case: Case, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]
     if not runs:
         message = f"{case.folder} has no finished run; `evidex process` makes one"
         raise PipelineError(message)
+    connection = open_tables(runs)
     try:
-        cursor = open_tables(runs).execute(sql)
+        answer = connection.sql(sql)
+        columns = answer.columns
+        shown = [_as_text(name) if "TIMESTAMP" in str(kind) else _name(name) for name, kind in zip(columns, answer.types, strict=True)]
+        if len(set(map(str.lower, columns))) < len(columns):
+            message = f"two columns of the answer have one name: {', '.join(columns)}; tell them apart with AS"
+            raise PipelineError(message)
+        return columns, _iter_rows(connection.execute(answer.project(", ".join(shown)).sql_query()))
     except duckdb.Error as error:
         message = f"the query cannot be answered: {error}; `evidex schema` lists the tables, and views are: {', '.join(_views(runs))}"
         raise PipelineError(message) from error
-    return [column[0] for column in cursor.description or []], iter(cursor.fetchone, None)
 
 
 def iter_timeline(run: Path, exhibit: str, artifact_times: Sequence[tuple[str, str, str, str]], scratch: Path) -> Iterator[pa.RecordBatch]:
@@ -88,6 +94,21 @@ def iter_timeline(run: Path, exhibit: str, artifact_times: Sequence[tuple[str, s
     with open_tables([run], scratch=scratch) as connection:
         sql = f"SELECT {_quoted(exhibit)} AS exhibit, * FROM ({' UNION ALL '.join(parts)}) ORDER BY {order}"  # noqa: S608
         yield from connection.sql(sql).to_arrow_reader(100_000)
+
+
+def _iter_rows(answer: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
+    """The rows; an error that only a value shows comes while they are read."""
+    try:
+        while row := answer.fetchone():
+            yield row
+    except duckdb.Error as error:
+        message = f"the query cannot be answered: {error}"
+        raise PipelineError(message) from error
+
+
+def _as_text(column: str) -> str:
+    """SQL for a column of times as ISO 8601 text: Python's own type would cut the last digit of a FILETIME."""
+    return f"replace(CAST({_name(column)} AS VARCHAR), ' ', 'T') AS {_name(column)}"
 
 
 def _views(runs: Sequence[Path]) -> list[str]:
