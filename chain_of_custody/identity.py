@@ -33,7 +33,7 @@ from chain_of_custody.key_files import read_private_key, write_private_key
 from chain_of_custody.keys import PrivateKey, PublicKey, key_id, sign, to_pem
 from chain_of_custody.regular_file import replace_file, write_once
 from chain_of_custody.roster import FILE_NAME, PROCESSOR_ROLE, Roster, Signer, parse_roster
-from chain_of_custody.statement import NO_PREVIOUS, to_utc
+from chain_of_custody.statement import NO_PREVIOUS, nfc, to_utc
 
 if TYPE_CHECKING:
     import os
@@ -121,34 +121,29 @@ def create_identity(
         message = f"the name {origin_name!r} for the agency's logs is not letters, digits and . _ ~ - with / between"
         raise IdentityError(message)
     files = _file_names(people)
+    until = now + timedelta(days=days)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / "root").mkdir(mode=0o700, exist_ok=True)
-        root = Ed25519PrivateKey.generate()
-        write_private_key(folder / "root" / "root.key.pem", root, root_passphrase)
-        (folder / "root" / "root.pub.pem").write_text(to_pem(root.public_key()), encoding="ascii")
+        root = _make_root(folder / "root", root_passphrase)
         log_key = Ed25519PrivateKey.generate()
         write_private_key(folder / LOG_KEY, log_key, passphrase)
         signers = []
-        until = now + timedelta(days=days)
         for person, name in zip(people, files, strict=True):
             key: PrivateKey = ec.generate_private_key(ec.SECP256R1()) if person.p256 else Ed25519PrivateKey.generate()
             write_private_key(folder / name, key, passphrase)
-            signers.append(_signer_members(person, agency, key.public_key(), to_utc(now), to_utc(until)))
-        policy: dict[str, object] = {"roots": [{"keyid": key_id(root.public_key()), "pem": to_pem(root.public_key())}]}
-        if demonstration:
-            policy["demonstration"] = True
+            signers.append(_signer_members(person, nfc(agency), key.public_key(), to_utc(now), to_utc(until)))
+        policy = {"roots": [{"keyid": key_id(root.public_key()), "pem": to_pem(root.public_key())}]}
         value: dict[str, object] = {
             "version": 1,
             "issued": to_utc(now),
             "expires": to_utc(until),
             "prev": NO_PREVIOUS,
-            "agency": agency,
+            "agency": nfc(agency),
             "signers": signers,
             "logs": [{"origin-name": origin_name, "vkey": to_vkey(origin_name, log_key.public_key())}],
             "witnesses": [],
             "tsas": [],
-            "policy": policy,
+            "policy": {**policy, "demonstration": True} if demonstration else policy,
         }
         data = sign_roster(value, (root,))
         write_once(folder / FILE_NAME, data)
@@ -252,6 +247,14 @@ def state_folder(environment: dict[str, str] | os._Environ[str]) -> Path:
     return user_state_path("evidex")
 
 
+def _make_root(folder: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    root = Ed25519PrivateKey.generate()
+    write_private_key(folder / "root.key.pem", root, passphrase)
+    (folder / "root.pub.pem").write_text(to_pem(root.public_key()), encoding="ascii")
+    return root
+
+
 def _file_names(people: Sequence[Person]) -> tuple[str, ...]:
     roles = [person.role for person in people]
     words = [person.role if roles.count(person.role) == 1 else f"{person.role}-{person.name}" for person in people]
@@ -266,7 +269,7 @@ def _signer_members(person: Person, agency: str, key: PublicKey, valid_from: str
     return {
         "keyid": key_id(key),
         "pem": to_pem(key),
-        "name": person.name,
+        "name": nfc(person.name),
         "role": person.role,
         "agency": agency,
         "may": list(PROCESSOR_MAY if person.role == PROCESSOR_ROLE else EXAMINER_MAY),

@@ -20,7 +20,7 @@ from chain_of_custody.keys import sign, to_pem
 from chain_of_custody.log import CustodyLog, OpenLog
 from chain_of_custody.regular_file import write_once
 from chain_of_custody.roster import FILE_NAME, PROCESSOR_ROLE, Roster, parse_roster
-from chain_of_custody.statement import Actor, Ref, Statement, Subject, Tool, to_body, to_utc
+from chain_of_custody.statement import Actor, Ref, Statement, Subject, Tool, nfc, to_body, to_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,16 +264,16 @@ def _filled(context: Context, identity: SigningIdentity, roster: Roster) -> Cont
     signer, actor = roster.signers[identity.keyid], context.actor
     filled = Actor(
         id=actor.id or identity.keyid[:16],
-        name=actor.name or signer.name,
-        role=actor.role or signer.role,
-        agency=actor.agency or signer.agency,
+        name=nfc(actor.name or signer.name),
+        role=nfc(actor.role or signer.role),
+        agency=nfc(actor.agency or signer.agency),
     )
     if not roster.demonstration:
-        if filled.agency != signer.agency:
+        if filled.agency != nfc(signer.agency):
             message = f"the key belongs to {signer.agency}, not to {filled.agency}"
             raise IdentityError(message)
         # A workstation's key signs for whoever sits at it; a person's key for that person only.
-        if signer.role != PROCESSOR_ROLE and (filled.name, filled.role) != (signer.name, signer.role):
+        if signer.role != PROCESSOR_ROLE and (filled.name, filled.role) != (nfc(signer.name), nfc(signer.role)):
             message = f"the key belongs to {signer.name} ({signer.role}), not to {filled.name} ({filled.role})"
             raise IdentityError(message)
     return Context(actor=filled, tool=context.tool, case=context.case, basis=context.basis, location=context.location, host=context.host)

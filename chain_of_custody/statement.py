@@ -121,11 +121,11 @@ def to_body(statement: Statement) -> bytes:
         "log": {"origin": statement.origin, "prev": statement.prev, "seq": statement.seq},
         "event": str(statement.event),
         "time": {"utc": statement.utc, "tz": statement.tz, "sync": str(statement.sync)},
-        "actor": {name: _nfc(getattr(statement.actor, name)) for name in _STRINGS["actor"]},
-        "location": {"name": _nfc(statement.location), "host": _nfc(statement.host)},
-        "authority": {"case": _nfc(statement.case), "basis": _nfc(statement.basis)},
-        "purpose": _nfc(statement.purpose),
-        "tool": {name: _nfc(getattr(statement.tool, name)) for name in _STRINGS["tool"]},
+        "actor": {name: nfc(getattr(statement.actor, name)) for name in _STRINGS["actor"]},
+        "location": {"name": nfc(statement.location), "host": nfc(statement.host)},
+        "authority": {"case": nfc(statement.case), "basis": nfc(statement.basis)},
+        "purpose": nfc(statement.purpose),
+        "tool": {name: nfc(getattr(statement.tool, name)) for name in _STRINGS["tool"]},
         "details": statement.details,
         "refs": [{"rel": str(ref.rel), "entry": ref.entry} for ref in statement.refs],
     }
@@ -190,6 +190,11 @@ def is_utc(value: object) -> bool:
     return True
 
 
+def nfc(text: str) -> str:
+    """The text in Unicode normal form C, as everything that an operator types is recorded."""
+    return unicodedata.normalize("NFC", text)
+
+
 def _exact(value: object, members: set[str], what: str) -> None:
     if not isinstance(value, dict) or set(value) != members:
         raise FormatError(code="E_MEMBERS", why=f"{what} has not exactly the members {', '.join(sorted(members))}")
@@ -199,10 +204,6 @@ def _items(value: object, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise FormatError(code="E_MEMBERS", why=f"{what} is no list")
     return value
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _check_typed(values: tuple[object, ...], what: str) -> None:

@@ -17,7 +17,7 @@ from chain_of_custody.events import Event, may_sign
 from chain_of_custody.keys import is_signed
 from chain_of_custody.merkle import Frontier
 from chain_of_custody.roster import PROCESSOR_ROLE, Roster, Signer
-from chain_of_custody.statement import NO_PREVIOUS, Statement, parse_body
+from chain_of_custody.statement import NO_PREVIOUS, Statement, nfc, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,6 +166,8 @@ class _LineCheck:
         if roster.demonstration:
             return
         actor = statement.actor
-        own = actor.agency == signer.agency and (signer.role == PROCESSOR_ROLE or (actor.name, actor.role) == (signer.name, signer.role))
+        own = actor.agency == nfc(signer.agency) and (
+            signer.role == PROCESSOR_ROLE or (actor.name, actor.role) == (nfc(signer.name), nfc(signer.role))
+        )
         if not own:
             self._findings.add("U_ACTOR", f"{actor.name} ({actor.agency}), signed by {signer.name} ({signer.agency})", entry=entry)

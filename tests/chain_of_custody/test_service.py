@@ -261,6 +261,26 @@ def test_an_identity_folder_is_not_made_twice(protected: Path) -> None:
         )
 
 
+def test_a_name_typed_with_combining_characters_is_one_person(tmp_path: Path) -> None:
+    """Unicode normal form: "é" typed as one character or as two is the same name, in the roster and in the entry."""
+    folder = tmp_path / "identity"
+    create_identity(
+        folder,
+        agency="Polizei Zu\u0308rich",
+        origin_name="police.example",
+        people=(Person(name="Andre\u0301", role="examiner"),),
+        passphrase=None,
+        root_passphrase=None,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+        days=36500,
+    )
+    for name in ("Andr\u00e9", "Andre\u0301", ""):
+        with start(tmp_path / "case", tmp_path / "state", folder / "examiner.key.pem", actor=Actor(name=name)) as custody:
+            custody.append("note.add")
+    verdict = verify_case(tmp_path / "case", trust=custody.identity.root_fingerprint)
+    assert verdict.result_of(Claim.IDENTITY) is Result.PASS
+
+
 def test_the_public_key_file_of_the_root_gives_the_fingerprint(protected: Path, tmp_path: Path) -> None:
     pem = (protected / "root" / "root.pub.pem").read_text()
     assert key_id(parse_public_key(pem)) == read_roster(protected / "roster.dsse.json")[0].fingerprint
