@@ -124,6 +124,7 @@ def test_nothing_special_in_the_place_of_a_file_or_folder_blocks_or_passes(finis
         path.symlink_to(path if kind == "link to itself" else "/dev/zero")
     verdict = verify_case(finished.case, trust=finished.agency.fingerprint)
     assert verdict.result_of(Claim.INTEGRITY) is Result.FAIL
+    assert verdict.counts.keys() & {"E_FILE_KIND", "E_TABLE_KIND"}
 
 
 @pytest.mark.parametrize(
