@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 
-# C0 and C1 controls and DEL; zero-width and bidirectional controls (UAX #9, table 4); line and paragraph separator; BOM.
-_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udfff]")
+# C0 and C1 controls and DEL; soft hyphen; zero-width, invisible and bidirectional controls (UAX #9, table 4); line and paragraph
+# separator; BOM and interlinear annotation; tag characters, which nobody sees and which can hide a second text; surrogates.
+_ACTING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]|[\ud800-\udfff]"
+)
 
 
 def escape_text(text: str) -> str:
-    r"""The text with acting characters as `\xNN` or `\uNNNN`; unchanged when there are none."""
+    r"""The text with acting characters as `\xNN`, `\uNNNN` or `\UNNNNNNNN`; unchanged when there are none."""
     return _ACTING.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found.group())
+    if code > 0xFFFF:  # noqa: PLR2004 - more than four digits
+        return f"\\U{code:08x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
 
 

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import sqlite3
+import struct
+import subprocess
+import sys
+import zlib
+from contextlib import closing
+
+import pytest
+
+from forensics.filetype import HEAD_BYTES, detect, extension_mismatch, libmagic_version
+
+
+def _png() -> bytes:
+    """A PNG of one pixel (PNG specification, section 5)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+
+
+def _sqlite() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE t (a)")
+        return database.serialize()
+
+
+def test_the_type_is_that_of_the_bytes() -> None:
+    found = detect(_png())
+    assert found.mime_type == "image/png"
+    assert "1 x 1" in found.description
+
+
+@pytest.mark.parametrize(
+    ("data", "mime"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "application/pdf"),
+        (b"#!/bin/sh\necho\n", "text/x-shellscript"),
+        (_sqlite(), "application/vnd.sqlite3"),
+        (b"", "application/x-empty"),
+    ],
+)
+def test_known_types(data: bytes, mime: str) -> None:
+    assert detect(data).mime_type == mime
+
+
+def test_a_memory_view_is_taken_too() -> None:
+    assert detect(memoryview(bytearray(_png()))) == detect(_png())
+
+
+def test_the_head_is_as_far_as_libmagic_looks() -> None:
+    """The content behind the head changes nothing."""
+    data = b"\0" * HEAD_BYTES
+    assert detect(data + _png()) == detect(data)
+
+
+def test_an_extension_that_contradicts_the_content_is_seen() -> None:
+    assert extension_mismatch("image/png", "txt") is True
+    assert extension_mismatch("image/jpeg", "jpg") is False
+
+
+@pytest.mark.parametrize(("mime", "extension"), [("image/png", ""), ("text/plain", "exe"), ("application/zip", "docx")])
+def test_no_opinion_is_null(mime: str, extension: str) -> None:
+    assert extension_mismatch(mime, extension) is None
+
+
+def test_the_type_database_is_the_packages_own() -> None:
+    """MAGIC in the environment, which libmagic reads by default, must not change what a run says."""
+    code = "from forensics.filetype import detect; print(detect(b'%PDF-1.7').mime_type)"
+    answer = subprocess.run([sys.executable, "-c", code], env={"MAGIC": "/dev/null"}, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "application/pdf"
+
+
+def test_the_version_is_a_number() -> None:
+    major, _, minor = libmagic_version().partition(".")
+    assert int(major) >= 5
+    assert len(minor) == 2
