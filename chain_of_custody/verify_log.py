@@ -79,7 +79,7 @@ def _is_more_than_torn(line: bytes) -> bool:
     try:
         text = line.decode("utf-8", errors="replace")
         return json.JSONDecoder().raw_decode(text)[1] < len(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also an integer of more digits than Python converts
         return False
 
 

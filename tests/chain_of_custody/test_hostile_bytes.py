@@ -139,6 +139,15 @@ def test_an_output_with_a_name_that_no_file_has_is_no_crash(finished: Finished, 
     assert verify_case(finished.case).result_of(Claim.COMPLETENESS) is Result.NOT_SHOWN
 
 
+@pytest.mark.parametrize("torn", [b"1" * 5000, b"[" * 100_000, b"\x00" * 4096, b"\xff\xfe", b'{"payload":"' + b"A" * 500_000])
+def test_torn_bytes_of_any_kind_are_a_torn_line(finished: Finished, torn: bytes) -> None:
+    with log_path(finished.case).open("ab") as stream:
+        stream.write(torn)
+    verdict = verify_case(finished.case)
+    assert verdict.result_of(Claim.INTEGRITY) is Result.PASS
+    assert "I_TORN" in verdict.counts
+
+
 def test_a_log_of_many_gigabytes_without_a_line_end_is_refused_after_its_first_mebibyte(finished: Finished) -> None:
     os.truncate(log_path(finished.case), 1 << 40)
     verdict = verify_case(finished.case)
