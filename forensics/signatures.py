@@ -24,7 +24,7 @@ class Signature:
 SIGNATURES: tuple[Signature, ...] = (
     Signature(3, b"-FVE-FS-", "BitLocker", encrypted=True),  # libbde documentation, volume header
     # BitLocker To Go: a FAT32 shell around the encrypted volume; its identifier stands at 424 (libbde documentation).
-    Signature(424, bytes.fromhex("3bd667492e29d84a8399f6a339e3d001"), "BitLocker To Go", encrypted=True),
+    Signature(424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001"), "BitLocker To Go", encrypted=True),
     Signature(0, b"LUKS\xba\xbe", "LUKS", encrypted=True),  # LUKS on-disk format specification
     Signature(88, b"CS", "FileVault 2 (CoreStorage)", encrypted=True),  # libfvde documentation, volume header
     Signature(32, b"NXSB", "APFS"),  # Apple File System Reference, nx_superblock_t

@@ -8,6 +8,7 @@ from forensics.artifacts.dissect_source import NO_SYSTEM
 from forensics.artifacts.reader import read_artifact
 from forensics.errors import ForensicsError, Problem, Stage
 from pipelines.contents import read_contents
+from pipelines.crashes import WHOLE_TASK, Marker, fatal_items
 from pipelines.listing import write_listing
 from pipelines.problems import write_problems
 from pipelines.tables import write_atomically, write_batches
@@ -24,19 +25,48 @@ SYSTEM_FILE = "system"
 def run_task(context: RunContext, task: Task) -> Receipt:
     """Does the task, writes its parts, and last its receipt."""
     exhibit = exhibit_of(context)
-    match task:
-        case ListVolume():
-            receipt = _list_volume(exhibit, task)
-        case ReadContents():
-            receipt = read_contents(exhibit, task)
-        case ReadArtifact():
-            receipt = _read_artifact(exhibit, task)
-        case RecogniseSystem():
-            receipt = _recognise_system(exhibit, task)
-        case _:
-            assert_never(task)
+    left_out = fatal_items(context, task)
+    with Marker(context, task) as marker:
+        if isinstance(task, ReadContents):
+            receipt = read_contents(exhibit, task, marker, left_out)
+        elif left_out:
+            receipt = _left_out(context, task)
+        else:
+            marker.at(WHOLE_TASK)
+            receipt = _do_whole(exhibit, task)
     receipt.save(context.folder)
     return receipt
+
+
+def _do_whole(exhibit: OpenExhibit, task: ListVolume | ReadArtifact | RecogniseSystem) -> Receipt:
+    match task:
+        case ListVolume():
+            return _list_volume(exhibit, task)
+        case ReadArtifact():
+            return _read_artifact(exhibit, task)
+        case RecogniseSystem():
+            return _recognise_system(exhibit, task)
+        case _:
+            assert_never(task)
+
+
+def _left_out(context: RunContext, task: ListVolume | ReadArtifact | RecogniseSystem) -> Receipt:
+    """A receipt for a task that two processes have died of."""
+    if isinstance(task, RecogniseSystem):
+        write_atomically(context.work / SYSTEM_FILE, NO_SYSTEM.encode())
+    problem = Problem(
+        stage=Stage.FILESYSTEM if isinstance(task, ListVolume) else Stage.ARTIFACTS,
+        code="parser-crashed",
+        what={"list": "a filesystem could not be listed", "system": "the operating system could not be recognised"}.get(
+            task.name.partition("-")[0], "an artifact function gave nothing"
+        ),
+        why="two worker processes died of it",
+        advice="read it with another tool; a crash of a parser is worth a report to its authors",
+        volume=task.volume.volume if isinstance(task, ListVolume) else "",
+        path=task.function if isinstance(task, ReadArtifact) else "",
+    )
+    parts = write_problems(context.tables, task.name, context.exhibit, [problem])
+    return Receipt(task=task.name, parts=parts, items=0, bytes_read=0, problems=1)
 
 
 def _list_volume(exhibit: OpenExhibit, task: ListVolume) -> Receipt:

@@ -10,10 +10,13 @@ import contextlib
 from typing import TYPE_CHECKING, Self
 
 import dask
-from dask.distributed import Client, LocalCluster, as_completed
+from dask.distributed import Client, Future, LocalCluster, as_completed
+from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
 from pipelines.batch import run_task
+from pipelines.crashes import count_death
+from pipelines.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pipelines.tasks import Receipt, RunContext, Task
+
+_MOST_DEATHS = 1000
 
 
 class DaskScheduler:
@@ -30,6 +35,7 @@ class DaskScheduler:
         self._open_client = open_client
         self._cleanup = contextlib.ExitStack()
         self._client: Client | None = None
+        self._submitted = 0
 
     def __enter__(self) -> Self:
         self._client = self._open_client(self._cleanup)
@@ -41,13 +47,29 @@ class DaskScheduler:
     def iter_receipts(self, context: RunContext, tasks: Sequence[Task]) -> Iterator[Receipt]:
         """Each task's receipt, as it finishes; the tasks are started in the order given."""
         assert self._client is not None, "used as a context manager"  # noqa: S101
-        futures = [
-            self._client.submit(run_task, context, task, key=f"{context.folder.name}/{task.name}", pure=False, priority=-number)
-            for number, task in enumerate(tasks)
-        ]
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
+        by_future = {self._submit(context, task, number): (task, number) for number, task in enumerate(tasks)}
+        waiting = as_completed(list(by_future))
+        deaths = 0
+        for future in waiting:
+            task, number = by_future.pop(future)
+            try:
+                yield future.result()
+            except KilledWorker as error:
+                # The worker died: of this task, or of the one before it. crashes.py finds out which item it was.
+                deaths += 1
+                if deaths > _MOST_DEATHS:
+                    message = f"{deaths} worker processes died, the last at {task.name}; --resume goes on from what is finished"
+                    raise RunError(message) from error
+                count_death(context.work, task.name)
+                again = self._submit(context, task, number)
+                by_future[again] = (task, number)
+                waiting.add(again)
+
+    def _submit(self, context: RunContext, task: Task, number: int) -> Future:
+        assert self._client is not None  # noqa: S101 - the caller has asked
+        self._submitted += 1
+        key = f"{context.folder.name}/{task.name}/{self._submitted}"
+        return self._client.submit(run_task, context, task, key=key, pure=False, priority=-number)
 
 
 def local_cluster(workers: int, scratch: Path) -> DaskScheduler:
@@ -61,6 +83,7 @@ def local_cluster(workers: int, scratch: Path) -> DaskScheduler:
                 {
                     "distributed.nanny.pre-spawn-environ.PYTHONHASHSEED": "0",
                     "distributed.worker.daemon": False,
+                    "distributed.scheduler.allowed-failures": 0,
                     "distributed.worker.multiprocessing-method": "spawn",
                     "distributed.admin.log-format": "%(message)s",
                 }
@@ -74,7 +97,7 @@ def local_cluster(workers: int, scratch: Path) -> DaskScheduler:
                 host="127.0.0.1",
                 protocol="tls",
                 security=security,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 local_directory=str(scratch),
                 memory_limit=0,
                 silence_logs=50,

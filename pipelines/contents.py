@@ -21,6 +21,7 @@ from pipelines.tasks import Receipt
 
 if TYPE_CHECKING:
     from forensics.content import ContentResult
+    from pipelines.crashes import Marker
     from pipelines.tasks import ReadContents
     from pipelines.worker import OpenExhibit
 
@@ -30,13 +31,27 @@ _WINDOWS = ("ntfs", "fat12", "fat16", "fat32", "exfat")
 _NOTHING: dict[str, Any] = dict.fromkeys(_FILLED)
 
 
-def read_contents(exhibit: OpenExhibit, task: ReadContents) -> Receipt:
-    """Reads the batch's contents and writes its parts of `entries`, `hits` and `problems`."""
+def read_contents(exhibit: OpenExhibit, task: ReadContents, marker: Marker, left_out: frozenset[int]) -> Receipt:
+    """Reads the batch's contents and writes its parts of `entries`, `hits` and `problems`.
+
+    Args:
+        exhibit: the exhibit, open.
+        task: which batch.
+        marker: is told each row before it is read.
+        left_out: rows of the batch that processes died of; they are not read.
+    """
     context = exhibit.context
     with pa.OSFile(str(context.work / "batches" / f"{task.number:06d}.arrow")) as file:
         listing = pa.ipc.open_file(file).read_all()
     work = _Batch(exhibit)
-    filled = [work.fill(row) for row in listing.select(_NEEDED).to_pylist()]
+    filled = []
+    for number, row in enumerate(listing.select(_NEEDED).to_pylist()):
+        if number in left_out:
+            filled.append(work.leave_out(row))
+            continue
+        if row["content"] == Content.READ:
+            marker.at(number)
+        filled.append(work.fill(row))
     for name in _FILLED:
         type_ = ENTRIES.schema.field(name).type
         listing = listing.set_column(listing.schema.get_field_index(name), name, pa.array([row[name] for row in filled], type=type_))
@@ -59,6 +74,20 @@ class _Batch:
         self.problems: list[Problem] = []
         self.bytes_read = 0
 
+    def leave_out(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The content columns of a row that two processes have died of."""
+        self.problems.append(
+            Problem(
+                stage=Stage.CONTENT,
+                code="parser-crashed",
+                what="a file could not be read: the process that read it died",
+                why="two worker processes died of it",
+                advice="read it with another tool; a crash of a parser is worth a report to its authors",
+                **_place(row),
+            )
+        )
+        return {**_NOTHING, "bytes_read": 0, "scan": "failed"}
+
     def fill(self, row: dict[str, Any]) -> dict[str, Any]:
         """The content columns of a listed row."""
         if row["content"] == Content.NONE:
@@ -72,7 +101,7 @@ class _Batch:
             result = self._read(row)
 
         error = attempt(read)
-        place = {name: row[name] for name in ("volume", "metadata_address", "stream", "path")}
+        place = _place(row)
         if error is not None or result is None:
             self.problems.append(_not_read(error, row["size"], place))
             return {**_NOTHING, "bytes_read": 0, "scan": "skipped" if self._exhibit.contents.rules is None else "failed"}
@@ -132,6 +161,10 @@ class _Batch:
             "scan": str(result.scan),
             "hits": len({(match.namespace, match.rule) for match in result.matches}) if scanned else None,
         }
+
+
+def _place(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("volume", "metadata_address", "stream", "path")}
 
 
 def _not_read(error: Exception | None, size: int | None, place: dict[str, Any]) -> Problem:

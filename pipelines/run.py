@@ -23,6 +23,7 @@ from forensics.errors import ForensicsError
 from forensics.image import open_image
 from forensics.yara_rules import load_rules
 from pipelines.case import Case, check_exhibit, lock_case, open_case
+from pipelines.crashes import count_all_deaths
 from pipelines.errors import PipelineError, RunError
 from pipelines.evidence import check_before, check_unchanged
 from pipelines.export import write_and_record_report
@@ -205,6 +206,7 @@ class _Job:
                 f"run {unfinished} was begun with another profile, other rules or another version; leave out --resume to begin a new one"
             )
             raise RunError(message)
+        count_all_deaths(self._case.runs / unfinished / "work")
         self._done_before = sum(1 for _ in (self._case.runs / unfinished / "receipts").glob("*.json"))
         return unfinished
 
