@@ -106,7 +106,7 @@ def compare(expected: Expectation, got: Sequence[Mapping[str, Any]]) -> tuple[Di
 
     Args:
         expected: what the table should have.
-        got: its rows as `pipelines.replay.plain_rows` gives them.
+        got: its rows as `pipelines.plain_rows` gives them.
     """
     if expected.distinct:
         columns = {name for row in expected.rows for name in row} | set(expected.key)
