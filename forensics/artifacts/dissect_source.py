@@ -23,7 +23,7 @@ from dissect.target.containers.raw import RawContainer
 from dissect.target.exceptions import PluginError, PluginNotFoundError, UnsupportedPluginError
 from dissect.target.helpers import config
 
-from forensics.artifacts.boundary import attempt
+from forensics.artifacts.boundary import attempt, crash_behind
 from forensics.artifacts.corrections import correct_environment, correct_plugin
 from forensics.artifacts.ntfs_names import remember_names
 from forensics.artifacts.remarks import Remarks, listening
@@ -96,11 +96,15 @@ class ArtifactSource:
 
         Raises:
             NotApplicableError: the function has nothing to read here.
+            Exception: whatever it raises while it looks whether it has (see boundary.py).
         """
         target = self._fresh_target()
         try:
             plugin_, found = target.get_function(function)
         except (UnsupportedPluginError, PluginNotFoundError) as error:
+            crash = crash_behind(error)
+            if crash is not None:
+                raise crash from None
             raise NotApplicableError(str(error)) from error
         correct_plugin(plugin_)
         declared = getattr(found, "__record__", None) or ()

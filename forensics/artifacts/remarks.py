@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import warnings
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from forensics.artifacts.boundary import crash_behind
 from forensics.errors import Problem, Stage
 from forensics.names import escape_text
 
@@ -29,8 +31,10 @@ _TARGET = re.compile(r"^<Target [^>]*>: ")
 # programs finds that some were never used.
 _EXPECTED = re.compile(
     r"Failed to find OS plugin|Can't identify volume system or no volumes found"
-    r"|Subplugin \S+ is not compatible with target|Failed to load subplugin: |Subplugin \S+ raised an exception: Can't find plugin with"
+    r"|Subplugin \S+ is not compatible with target$"
 )
+# Exceptions of dissect.target that say the same; known by name, since its owner file is dissect_source.py.
+_NOT_APPLICABLE = frozenset({"PluginNotFoundError", "UnsupportedPluginError"})
 # dissect warns also where a program or a version of Windows never made the file, table or key that it looks for.
 _ABSENT = re.compile(r"does not exist|not found|(could not|cannot) find", re.IGNORECASE)
 _VOLUME = re.compile(r"Can't identify filesystem: |Failed to open an encrypted volume |Failed to open APFS volume ")
@@ -100,6 +104,14 @@ class _Listener(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):  # a message whose placeholders do not fit its arguments
             text = str(record.msg)
+        # dissect tells the cause only at the level debug, yet it logs while it handles the exception.
+        cause = sys.exc_info()[1]
+        crash = crash_behind(cause)
+        if crash is None and type(cause).__name__ in _NOT_APPLICABLE:
+            return
+        cause = crash or cause
+        if cause is not None and str(cause) not in text:
+            text = f"{text} ({type(cause).__name__}: {cause})"
         self._remarks.note_message(text, error=record.levelno >= logging.ERROR)
 
 
