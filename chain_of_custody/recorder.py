@@ -16,7 +16,7 @@ from chain_of_custody.checkpoint import Head, file_name, to_note
 from chain_of_custody.envelope import STATEMENT_TYPE, Signature, pre_authentication_encoding, to_line
 from chain_of_custody.errors import CustodyError, FormatError, IdentityError, LogDamagedError, LogWriteError
 from chain_of_custody.events import Event, may_sign, missing_details
-from chain_of_custody.keys import sign, to_pem
+from chain_of_custody.keys import key_id, sign, to_pem
 from chain_of_custody.log import CustodyLog, OpenLog
 from chain_of_custody.regular_file import write_once
 from chain_of_custody.roster import FILE_NAME, PROCESSOR_ROLE, Roster, parse_roster
@@ -239,8 +239,9 @@ class Recorder:
         folder = self._custody / "keys"
         try:
             folder.mkdir(exist_ok=True)
-            for keyid, signer in self._roster.signers.items():
-                write_once(folder / f"{keyid}.pem", to_pem(signer.key).encode("ascii"))
+            signers = (signer.key for signer in self._roster.signers.values())
+            for key in (*signers, *self._roster.roots.values(), *(key for _, key in self._roster.log_keys)):
+                write_once(folder / f"{key_id(key)}.pem", to_pem(key).encode("ascii"))
         except OSError as error:
             message = f"the public keys cannot be written to {folder}: {error.strerror}"
             raise LogWriteError(message) from error

@@ -59,7 +59,8 @@ class Roster:
 
     Attributes:
         digest: SHA-256 of the file's bytes, hex: what log.init names.
-        fingerprint: of its root keys, as defined above.
+        roots: the root keys by keyid.
+        fingerprint: of them, as defined above.
         log_keys: (origin name, key): the key signs checkpoints of the log of that name and of those below it, "name/…".
         demonstration: made by a first run without a key; it identifies nobody.
     """
@@ -72,6 +73,7 @@ class Roster:
     signers: dict[str, Signer]
     log_keys: tuple[tuple[str, Ed25519PublicKey], ...]
     demonstration: bool
+    roots: dict[str, PublicKey]
     fingerprint: str
     digest: str
 
@@ -135,6 +137,7 @@ def parse_roster(data: bytes) -> Roster:
         signers={signer.keyid: signer for signer in signers},
         log_keys=tuple(_parse_log(item) for item in value["logs"]),
         demonstration=value["policy"].get("demonstration", False) is not False,
+        roots=roots,
         fingerprint=root_fingerprint(tuple(roots)),
         digest=sha256_hex(data),
     )

@@ -65,6 +65,21 @@ def test_sha256sum_checks_the_manifest(finished: Finished) -> None:
     assert result.stdout.count(": OK\n") == 3
 
 
+def test_the_roots_key_in_the_case_has_the_fingerprint_as_its_name_and_signs_the_roster(finished: Finished, tmp_path: Path) -> None:
+    """With the fingerprint heard from the agency, the root's key can be taken out of the case: its digest is its name."""
+    pem = finished.case / f"custody/keys/{finished.agency.fingerprint}.pem"
+    digest = shell(f"openssl pkey -pubin -in {pem} -outform DER | sha256sum | cut -c1-64", tmp_path).stdout.strip()
+    assert digest == finished.agency.fingerprint
+    script = r"""
+    sed 's/.*"payload":"\([^"]*\)".*/\1/' "$ROSTER" | base64 -d > payload.json
+    sed 's/.*"sig":"\([^"]*\)".*/\1/' "$ROSTER" | base64 -d > sig.bin
+    printf 'DSSEv1 34 application/vnd.evidex.roster+json %d ' $(wc -c < payload.json) | cat - payload.json > pae.bin
+    openssl pkeyutl -verify -pubin -inkey "$ROOT" -rawin -in pae.bin -sigfile sig.bin
+    """
+    verified = shell(script, tmp_path, ROSTER=str(finished.case / "custody/roster.dsse.json"), ROOT=str(pem))
+    assert "Signature Verified Successfully" in verified.stdout
+
+
 def test_openssls_digest_of_a_key_is_its_keyid(finished: Finished, tmp_path: Path) -> None:
     for role in ("examiner", "case-officer"):
         write_key(finished.agency, role, tmp_path)
