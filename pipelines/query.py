@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+_GLOB = re.compile(r"[*?\[]")
+
 
 def open_tables(runs: Sequence[Path], *, memory: str = "2GB", threads: int = 2, scratch: Path | None = None) -> duckdb.DuckDBPyConnection:
     """A connection in which each table of the runs is a view of its name. It can read no other file and reach no network."""
@@ -27,9 +30,12 @@ def open_tables(runs: Sequence[Path], *, memory: str = "2GB", threads: int = 2, 
     for run in runs:
         for folder in sorted((run / "tables").iterdir()):
             if folder.is_dir() and any(folder.glob("part-*.parquet")):
-                folders.setdefault(folder.name, []).append(str(folder / "part-*.parquet"))
-    connection.execute("SET allowed_directories = [" + ", ".join(_quoted(f"{run}/") for run in runs) + "]")
+                folders.setdefault(folder.name, []).append(_literal_glob(f"{folder}/") + "part-*.parquet")
+    # DuckDB holds the pattern as well as each file to this list, so a folder with a star in its name stands in it twice.
+    allowed = {f"{run}/" for run in runs} | {_literal_glob(f"{run}/") for run in runs}
+    connection.execute("SET allowed_directories = [" + ", ".join(map(_quoted, sorted(allowed))) + "]")
     connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
     for name, globs in sorted(folders.items()):
         union = ", ".join(map(_quoted, globs))
         view = '"' + name.replace('"', '""') + '"'
@@ -49,7 +55,7 @@ def query_case(case: Case, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]
         raise PipelineError(message)
     connection = open_tables(runs)
     try:
-        answer = connection.sql(sql)
+        answer = connection.sql(_only_read(connection, sql))
         columns = answer.columns
         shown = [_as_text(name) if "TIMESTAMP" in str(kind) else _name(name) for name, kind in zip(columns, answer.types, strict=True)]
         if len(set(map(str.lower, columns))) < len(columns):
@@ -59,6 +65,15 @@ def query_case(case: Case, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]
     except duckdb.Error as error:
         message = f"the query cannot be answered: {error}; `evidex schema` lists the tables, and views are: {', '.join(_views(runs))}"
         raise PipelineError(message) from error
+
+
+def _only_read(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """The one statement in the text; DuckDB would let COPY and ATTACH write into the very folders that it may read."""
+    statements = connection.extract_statements(sql)
+    if [statement.type for statement in statements] == [duckdb.StatementType.SELECT]:
+        return statements[0]
+    message = "one SELECT, DESCRIBE, SHOW or SUMMARIZE is answered, and nothing else: a finished run is only read"
+    raise duckdb.InvalidInputException(message)
 
 
 def iter_timeline(run: Path, exhibit: str, artifact_times: Sequence[tuple[str, str, str, str]], scratch: Path) -> Iterator[pa.RecordBatch]:
@@ -109,6 +124,11 @@ def _iter_rows(answer: duckdb.DuckDBPyConnection) -> Iterator[Sequence[Any]]:
 def _as_text(column: str) -> str:
     """SQL for a column of times as ISO 8601 text: Python's own type would cut the last digit of a FILETIME."""
     return f"replace(CAST({_name(column)} AS VARCHAR), ' ', 'T') AS {_name(column)}"
+
+
+def _literal_glob(path: str) -> str:
+    """A pattern that matches this path alone."""
+    return _GLOB.sub(r"[\g<0>]", path)
 
 
 def _views(runs: Sequence[Path]) -> list[str]:
