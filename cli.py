@@ -41,7 +41,6 @@ from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
 from pipelines.query import query_case
 from pipelines.replay import render, replay
-from pipelines.replay_job import Done, Job
 from pipelines.report.errors import ReportError
 from pipelines.result_text import render_rows
 from pipelines.run import ProcessRequest, Signer, process
@@ -203,7 +202,7 @@ def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int 
 @click.option("--update", is_flag=True, help="Write our own golden digests anew; expected results are never written.")
 def replay_command(folder: Path, *, junit: Path | None, update: bool) -> int:
     """Process every sample in FOLDER and show each difference from what is expected."""
-    result = replay(folder, junit=junit, update=update, runner=_run_sample)
+    result = replay(folder, rules=(shipped_rules(),), junit=junit, update=update)
     _print_all(render(result))
     return COMPLETE if result.passed else FAILED
 
@@ -339,25 +338,6 @@ def _result_lines(counts: dict[str, int], index: Path, head: str, *, demonstrati
     if demonstration:
         lines.append("signed with a DEMONSTRATION identity that identifies nobody; `evidex keys new` makes a real one")
     return lines
-
-
-def _run_sample(job: Job) -> Done:
-    """One sample, processed and verified in its own case, signed by a demonstration identity of its own."""
-    with reporter_for(open(os.devnull, "w"), as_json=False) as reporter:  # noqa: PTH123 - lives as long as the run
-        request = ProcessRequest(
-            image=job.image,
-            case=job.case,
-            exhibit=job.exhibit,
-            examiner="replay",
-            profile=Profile(job.profile),
-            rules=(shipped_rules(),),
-            signer=Signer(state=job.case.parent / "state"),
-            workers=0,
-        )
-        result = process(request, reporter)
-    verdict = verify_case(job.case)
-    wrong = [line for line in verdict_text(verdict) if "FAIL" in line]
-    return Done(tables=job.case / "runs" / result.run / "tables", unverified=tuple(wrong))
 
 
 def _evidence_subject(path: Path) -> Subject:

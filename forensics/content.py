@@ -141,9 +141,7 @@ class ContentReader:
             self._seen.move_to_end(sha256)
             return known
         found = detect(buffer.head())
-        analysis = _Analysis(
-            mime_type=found.mime_type, description=found.description, scan=Scan.SKIPPED, matches=(), problems=()
-        )
+        analysis = _Analysis(mime_type=found.mime_type, description=found.description, scan=Scan.SKIPPED, matches=(), problems=())
         if self.rules is not None:
             analysis = self._scan_content(self.rules, analysis, buffer)
         self._seen[sha256] = analysis
@@ -168,9 +166,7 @@ class ContentReader:
         capped: list[Problem] = []
         asked = externals(buffer.head()[:_SIGNATURE_BYTES])
         try:
-            matches = self.rules.scan_named(
-                buffer.source(), asked, timeout_seconds=scan_seconds(buffer.size), on_problem=capped.append
-            )
+            matches = self.rules.scan_named(buffer.source(), asked, timeout_seconds=scan_seconds(buffer.size), on_problem=capped.append)
         except (ScanTimeoutError, ScanError) as error:
             return (), (_not_scanned(error),), False
         return matches, tuple(capped), True

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import pylibmagic  # noqa: F401 - loads the libmagic that the import below binds to
 import magic
+import pylibmagic  # noqa: F401 - loads the libmagic that the import below binds to
 
 HEAD_BYTES = 1 << 20  # libmagic looks no further by default (MAGIC_PARAM_BYTES_MAX)
 
@@ -49,6 +49,34 @@ def libmagic_version() -> str:
     return f"{number // 100}.{number % 100:02d}"
 
 
+_PORTABLE_EXECUTABLE = frozenset(
+    (
+        "exe",
+        "dll",
+        "sys",
+        "scr",
+        "ocx",
+        "cpl",
+        "drv",
+        "com",
+        "mui",
+        "efi",
+        "ax",
+        "acm",
+        "tsp",
+        "ime",
+        "fon",
+        "rll",
+        "pyd",
+        "node",
+        "winmd",
+        "olb",
+        "tlb",
+        "flt",
+        "mod",
+        "bin",
+    )
+)
 # Extensions that each content type goes by, where a type has a closed set of them; other types give no opinion.
 # Sources: IANA media types registry; Microsoft's list of Office file formats. Container types (ZIP, OLE, gzip, XML, text)
 # are left out: too many formats are built on them for an extension to contradict.
@@ -63,16 +91,14 @@ EXTENSIONS: dict[str, frozenset[str]] = {
     "application/pdf": frozenset(("pdf", "ai", "fdf")),
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": frozenset(("docx", "docm", "dotx", "dotm")),
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": frozenset(("xlsx", "xlsm", "xltx", "xltm", "xlam")),
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": frozenset(("pptx", "pptm", "ppsx", "ppsm", "potx", "potm")),
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": frozenset(
+        ("pptx", "pptm", "ppsx", "ppsm", "potx", "potm")
+    ),
     "application/msword": frozenset(("doc", "dot", "wiz")),
     "application/vnd.ms-excel": frozenset(("xls", "xlt", "xla", "xlm")),
     "application/vnd.ms-powerpoint": frozenset(("ppt", "pps", "pot", "ppa")),
-    "application/x-dosexec": frozenset(
-        "exe dll sys scr ocx cpl drv com mui efi ax acm tsp ime fon rll pyd node winmd olb tlb flt mod bin".split()
-    ),
-    "application/vnd.microsoft.portable-executable": frozenset(
-        "exe dll sys scr ocx cpl drv com mui efi ax acm tsp ime fon rll pyd node winmd olb tlb flt mod bin".split()
-    ),
+    "application/x-dosexec": _PORTABLE_EXECUTABLE,
+    "application/vnd.microsoft.portable-executable": _PORTABLE_EXECUTABLE,
     "application/x-rar": frozenset(("rar", "cbr", "rev")),
     "application/x-7z-compressed": frozenset(("7z", "cb7")),
     "video/mp4": frozenset(("mp4", "m4v", "m4a", "f4v", "mov")),
@@ -81,7 +107,9 @@ EXTENSIONS: dict[str, frozenset[str]] = {
     "video/x-matroska": frozenset(("mkv", "mka", "mk3d")),
     "audio/mpeg": frozenset(("mp3", "mp2", "mpga")),
     "audio/x-wav": frozenset(("wav", "wave")),
-    "application/vnd.sqlite3": frozenset("db sqlite sqlite3 db3 s3db sl3 dat data localstorage storedata sqlitedb".split()),
+    "application/vnd.sqlite3": frozenset(
+        ("db", "sqlite", "sqlite3", "db3", "s3db", "sl3", "dat", "data", "localstorage", "storedata", "sqlitedb")
+    ),
 }
 
 

@@ -16,6 +16,9 @@ from forensics.errors import FilesystemError, ImageReadError, VolumeError
 if TYPE_CHECKING:
     from forensics.image import Image
 
+# pytsk3 raises OSError for what TSK refuses, and RuntimeError where a read of ours failed underneath.
+TSK_ERRORS = (OSError, RuntimeError)
+
 _SCHEMES = {
     int(pytsk3.TSK_VS_TYPE_DOS): "dos",
     int(pytsk3.TSK_VS_TYPE_GPT): "gpt",
@@ -100,8 +103,8 @@ def read_partitions(media: Any) -> tuple[Partition, ...]:
     """
     try:
         found = pytsk3.Volume_Info(media)
-    except OSError as error:
-        raise VolumeError(str(error)) from error
+    except TSK_ERRORS as error:
+        raise VolumeError(tsk_reason(error)) from error
     scheme = _SCHEMES.get(int(found.info.vstype), "unknown")
     sector = int(found.info.block_size)
     return tuple(
@@ -126,12 +129,13 @@ def _slot(part: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFilesystem:
-    """A filesystem that TSK opened: its handle, its name and its block size in bytes."""
+    """A filesystem that TSK opened: its handle, its name, and the sizes in bytes of what TSK counts in and of a cluster."""
 
     handle: Any
     media: Any
     name: str
     block_size: int
+    cluster_size: int
     block_count: int
     encrypted: bool
 
@@ -144,7 +148,7 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
     """
     try:
         handle = pytsk3.FS_Info(media, offset=start_byte)
-    except (OSError, RuntimeError) as error:
+    except TSK_ERRORS as error:
         raise FilesystemError(tsk_reason(error)) from error
     info = handle.info
     name = _FILESYSTEMS.get(int(info.ftype))
@@ -156,9 +160,26 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
         media=media,
         name=name,
         block_size=int(info.block_size),
+        cluster_size=_cluster_size(media, start_byte, name, int(info.block_size)),
         block_count=int(info.block_count),
         encrypted=bool(int(info.flags) & int(pytsk3.TSK_FS_INFO_FLAG_ENCRYPTED)),
     )
+
+
+def _cluster_size(media: Any, start_byte: int, name: str, block_size: int) -> int:
+    """Bytes a cluster: TSK counts FAT and exFAT in sectors, and their boot sectors say how many make a cluster.
+
+    References:
+        Microsoft's FAT specification, section 3.1: BPB_BytsPerSec at 11, BPB_SecPerClus at 13.
+        Microsoft's exFAT specification, sections 3.1.14 and 3.1.15: the two as powers of 2, at 108 and 109.
+    """
+    if name == "exfat":
+        sector_shift, cluster_shift = media.read(start_byte + 108, 2)
+        return 1 << int(sector_shift + cluster_shift)
+    if name.startswith("fat"):
+        low, high, sectors = media.read(start_byte + 11, 3)
+        return int(low | high << 8) * int(sectors)
+    return block_size
 
 
 def tsk_reason(error: Exception) -> str:
@@ -174,6 +195,6 @@ def read_attribute(filesystem: OpenFilesystem, metadata_address: int, attribute_
             if int(attribute.info.type) == attribute_type:
                 size = int(attribute.info.size)
                 return bytes(file.read_random(0, size, attribute_type, int(attribute.info.id))) if size else b""
-    except OSError:
+    except TSK_ERRORS:
         return b""
     return b""

@@ -96,7 +96,7 @@ def _look(image: Image, media: Any, extent: Extent) -> tuple[FoundVolume, list[P
         extent=extent,
         filesystem=opened.name,
         label=read_label(opened, _head(image, extent.origin_byte)),
-        block_size=opened.block_size,
+        block_size=opened.cluster_size,
         encrypted=opened.encrypted,
         reader="tsk",
         reason="",

@@ -46,7 +46,7 @@ class DaskScheduler:
 
     def iter_receipts(self, context: RunContext, tasks: Sequence[Task]) -> Iterator[Receipt]:
         """Each task's receipt, as it finishes; the tasks are started in the order given."""
-        assert self._client is not None, "used as a context manager"  # noqa: S101
+        assert self._client is not None, "used as a context manager"
         by_future = {self._submit(context, task, number): (task, number) for number, task in enumerate(tasks)}
         waiting = as_completed(list(by_future))
         deaths = 0
@@ -66,7 +66,7 @@ class DaskScheduler:
                 waiting.add(again)
 
     def _submit(self, context: RunContext, task: Task, number: int) -> Future:
-        assert self._client is not None  # noqa: S101 - the caller has asked
+        assert self._client is not None
         self._submitted += 1
         key = f"{context.folder.name}/{task.name}/{self._submitted}"
         return self._client.submit(run_task, context, task, key=key, pure=False, priority=-number)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.worker import OpenExhibit
 
 _NEEDED = ["volume", "metadata_address", "stream", "path", "attribute_type", "attribute_id", "size", "recovery", "owner", "content"]
-_FILLED = "bytes_read md5 sha1 sha256 mime_type description extension_mismatch entropy scan hits".split()
+_FILLED = ["bytes_read", "md5", "sha1", "sha256", "mime_type", "description", "extension_mismatch", "entropy", "scan", "hits"]
 _WINDOWS = ("ntfs", "fat12", "fat16", "fat32", "exfat")
 _NOTHING: dict[str, Any] = dict.fromkeys(_FILLED)
 

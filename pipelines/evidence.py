@@ -76,7 +76,7 @@ def check_unchanged(image: Image, request: ProcessRequest, before: Checked, cust
     details = {"when": "after the run", "match": "mismatch" if changed else "match", "checked": how, "bytes": image.size}
     custody.append("evidence.verify", subject=(_subject(request.exhibit, media),), details=details, purpose="exhibit unchanged")
     if changed:
-        message = f"{image.path.name} changed while it was being read: {changed}; nothing of this run can be relied on. Find out what wrote to it."
+        message = f"{image.path.name} changed while it was being read: {changed}; this run cannot be relied on. Find out what wrote to it."
         raise SourceChangedError(message)
     return how
 

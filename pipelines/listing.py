@@ -41,7 +41,7 @@ def write_listing(
 
     def write() -> None:
         nonlocal rows
-        for batch in _batches(reader, limits, exhibit, volume, filesystem, problems):
+        for batch in _batches(reader, limits, exhibit=exhibit, volume=volume, filesystem=filesystem, problems=problems):
             writer.write_batch(batch)
             rows += batch.num_rows
 
@@ -63,7 +63,7 @@ def write_listing(
 
 
 def _batches(
-    reader: FilesystemReader, limits: ListingLimits, exhibit: str, volume: str, filesystem: str, problems: list[Problem]
+    reader: FilesystemReader, limits: ListingLimits, *, exhibit: str, volume: str, filesystem: str, problems: list[Problem]
 ) -> Iterator[pa.RecordBatch]:
     """Record batches of the listing; what was left when the listing failed comes before the failure."""
     rows: list[dict[str, Any]] = []

@@ -36,7 +36,7 @@ def plan_batches(rows: Iterable[tuple[tuple[str, int | None], int]], *, batch_co
     """
     number = first = cost = position = 0
     before: tuple[str, int | None] | None = None
-    for position, (address, size) in enumerate(rows):  # noqa: B007 - used after the loop
+    for position, (address, size) in enumerate(rows):
         if cost >= batch_cost and address != before:
             number += 1
             yield Batch(number=number, first=first, last=position, cost=cost)

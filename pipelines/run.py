@@ -28,7 +28,6 @@ from pipelines.errors import PipelineError, RunError
 from pipelines.evidence import check_before, check_unchanged
 from pipelines.export import write_and_record_report
 from pipelines.profiles import TOOL, Profile, configure, tool_version
-from pipelines.progress import Reporter
 from pipelines.stages import RunStages
 from pipelines.tables import write_atomically
 
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from forensics.yara_rules import RuleSet
     from pipelines.evidence import Checked
     from pipelines.profiles import Configuration
+    from pipelines.progress import Reporter
     from pipelines.stages import Outcome
 
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of the empty set of hash sets
@@ -122,7 +122,10 @@ def process(request: ProcessRequest, reporter: Reporter) -> RunResult:
         case = open_case(request.case, number=request.case_number, agency=request.agency)
         with lock_case(case), _start_custody(request, case) as custody:
             case = case.with_exhibit(request.exhibit)
-            return _Job(request, image, rules, tuple(problems), case, custody, reporter).do()
+            job = _Job(
+                request=request, image=image, rules=rules, rule_problems=tuple(problems), case=case, custody=custody, reporter=reporter
+            )
+            return job.do()
 
 
 def _start_custody(request: ProcessRequest, case: Case) -> CustodyService:
@@ -143,6 +146,7 @@ class _Job:
 
     def __init__(
         self,
+        *,
         request: ProcessRequest,
         image: Image,
         rules: RuleSet | None,
@@ -234,7 +238,14 @@ class _Job:
     def _fill(self, run: str, checked: Checked) -> tuple[dict[str, int], Outcome]:
         """Everything in CASE/runs/<run>."""
         folder = self._case.runs / run
-        stages = RunStages(self._request, self._image, self._rules, self._configuration, folder, self._reporter)
+        stages = RunStages(
+            request=self._request,
+            image=self._image,
+            rules=self._rules,
+            configuration=self._configuration,
+            folder=folder,
+            reporter=self._reporter,
+        )
         outcome = stages.do([*self._problems, *checked.media.problems])
         unchanged = check_unchanged(self._image, self._request, checked, self._custody, self._reporter)
         counts = stages.finish(checked, unchanged)

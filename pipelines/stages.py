@@ -55,6 +55,7 @@ class RunStages:
 
     def __init__(
         self,
+        *,
         request: ProcessRequest,
         image: Image,
         rules: RuleSet | None,
@@ -89,7 +90,7 @@ class RunStages:
 
     def finish(self, checked: Checked, unchanged_check: str) -> dict[str, int]:
         """Writes the tables that are made from others; gives the rows of every table."""
-        assert self._survey is not None, "do() comes first"  # noqa: S101
+        assert self._survey is not None, "do() comes first"
         self._reporter.stage("write the ledger and the timeline")
         exhibit = self._request.exhibit
         for table in TABLES:

@@ -43,6 +43,7 @@ _CONTENT_TYPES = frozenset(
 )
 _BAD_CLUSTERS = (8, "$Bad")  # NTFS: a map of bad clusters as large as the volume, all holes; not content
 _MAXIMUM_DEPTH = 1000
+_LONGEST_PATH = 4096  # PATH_MAX of Linux
 
 _KIND_OF_META = {
     int(pytsk3.TSK_FS_META_TYPE_REG): Kind.FILE,
@@ -176,6 +177,9 @@ class TskReader:
             yield _entry_problem_at(
                 int(name.meta_addr), path, "metadata-damaged", "the attributes of an entry cannot be read", tsk_reason(error)
             )
+        if meta is not None and _lacks_content(meta, attributes):
+            why = f"its metadata states {int(meta.size)} bytes and names no place where they lie"
+            yield _entry_problem_at(int(name.meta_addr), path, "content-not-placed", "the content of an entry could not be read", why)
         yield from self._entries_of(_Named(name, file, meta), path, attributes, budget, orphan=directory.orphan)
 
     def _with_metadata(self, file: Any, path: bytes) -> tuple[Any, Any, Problem | None]:
@@ -228,7 +232,7 @@ class TskReader:
                 address=StreamAddress(int(meta.addr), attribute.type, attribute.id) if attribute else None,
                 metadata_address=int(name.meta_addr) if meta is None else int(meta.addr),
                 kind=kind,
-                link_target=escape_text(bytes(meta.link).decode("utf-8", "backslashreplace")) if meta is not None and meta.link else None,
+                link_target=_link_target(found, attribute, kind),
                 name_allocated=None if orphan else bool(int(name.flags) & _NAME_ALLOCATED),
                 metadata_allocated=None if meta is None else bool(int(meta.flags) & _ALLOCATED),
                 recovery=recovery,
@@ -285,6 +289,26 @@ def _content(attribute: Attribute | None, kind: Kind, recovery: Recovery, metada
 
 def _join(directory: bytes, name: bytes) -> bytes:
     return directory + b"/" + name if directory else name
+
+
+def _lacks_content(meta: Any, attributes: list[Attribute]) -> bool:
+    """Whether a file states a size and TSK knows no attribute to read it from; a link's target may stand in the metadata itself."""
+    if int(meta.size) <= 0 or _KIND_OF_META.get(int(meta.type)) not in (Kind.FILE, Kind.VIRTUAL):
+        return False
+    return int(meta.type) not in _DIRECTORY_TYPES and not any(a.type in _CONTENT_TYPES for a in attributes)
+
+
+def _link_target(found: _Named, attribute: Attribute | None, kind: Kind) -> str | None:
+    """Where a symbolic link points; TSK gives it only where it stands in the inode, else it is the link's content."""
+    if kind is not Kind.LINK or found.meta is None:
+        return None
+    raw = bytes(found.meta.link or b"")
+    if not raw and attribute is not None and 0 < attribute.size <= _LONGEST_PATH:
+        try:
+            raw = TskStream(found.file, attribute).read_at(0, attribute.size)
+        except StreamReadError:
+            return None  # the content is read again as any other, and becomes a problem there
+    return escape_text(raw.decode("utf-8", "backslashreplace")) if raw else None
 
 
 def _directory_problem(directory: _Directory, code: str, what: str, why: str) -> Problem:
