@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.progress import Reporter
 
 PAGES = "pages.sha256"
+_PROCESSOR = "processor"
 
 
 def write_and_record_report(case: Path, run: str, custody: CustodyService, reporter: Reporter) -> Path:
@@ -34,5 +35,8 @@ def write_and_record_report(case: Path, run: str, custody: CustodyService, repor
         Subject(name=f"reports/{run}/{index.name}", sha256=file_sha256(index)),
         Subject(name=f"reports/{run}/{PAGES}", sha256=hashlib.sha256(listing).hexdigest()),
     )
+    if custody.identity.role == _PROCESSOR:
+        reporter.note("the report is not in the log: a processor key may not record it; `evidex report --key` with a person's key does")
+        return index
     custody.append("output.export", subject=subjects, details={"run": run, "what": "report", "pages": len(pages)}, purpose="report")
     return index

@@ -134,7 +134,7 @@ def _start_custody(request: ProcessRequest, case: Case) -> CustodyService:
         key=request.signer.key,
         passphrase=request.signer.passphrase,
         state=request.signer.state,
-        actor=Actor(name=request.examiner, agency=request.agency if request.signer.key is None else ""),
+        actor=Actor(name=request.examiner, agency=case.agency if request.signer.key is None else ""),
         tool=Tool(name=TOOL, version=tool_version()),
         case_number=case.number,
         host=request.host,

@@ -82,7 +82,7 @@ class RunStages:
         context = self._context(found)
         try:
             with self._scheduler() as scheduler:
-                self._list(scheduler, context, found)
+                self._list(scheduler, context)
                 self._read(scheduler, context)
         finally:
             close_exhibits()
@@ -132,10 +132,10 @@ class RunStages:
             return running_cluster(self._request.scheduler)
         return local_cluster(workers, self._folder / "work" / "dask")
 
-    def _list(self, scheduler: Scheduler, context: RunContext, found: Survey) -> None:
+    def _list(self, scheduler: Scheduler, context: RunContext) -> None:
         tasks: list[Task] = [ListVolume(volume=volume) for volume in context.volumes]
-        self._reporter.stage("list the filesystems", items=len(found.volumes))
-        self._run(scheduler, context, [*tasks, RecogniseSystem()], by_task=True)
+        self._reporter.stage("list the filesystems", items=len(tasks) + 1)
+        self._run(scheduler, context, [*tasks, RecogniseSystem()])
 
     def _read(self, scheduler: Scheduler, context: RunContext) -> None:
         contents, size = cut_batches(context.work, read_contents=context.read_contents)
@@ -145,17 +145,17 @@ class RunStages:
         slow: list[Task] = [task for task in artifacts if task.function in _SLOW]
         quick: list[Task] = [task for task in artifacts if task.function not in _SLOW]
         self._reporter.stage("read contents and artifacts", items=len(contents) + len(artifacts), size_bytes=size)
-        self._run(scheduler, context, [*slow, *contents, *quick], by_task=True)
+        self._run(scheduler, context, [*slow, *contents, *quick])
 
-    def _run(self, scheduler: Scheduler, context: RunContext, tasks: Sequence[Task], *, by_task: bool) -> None:
+    def _run(self, scheduler: Scheduler, context: RunContext, tasks: Sequence[Task]) -> None:
         """Runs the tasks that have no receipt yet."""
         done = {task.name: receipt for task in tasks if self._is_kept(task) and (receipt := read_receipt(self._folder, task))}
         waiting = [task for task in tasks if task.name not in done]
         self._planned += len(tasks)
         for receipt in done.values():
-            self._count(receipt, by_task=by_task)
+            self._count(receipt)
         for receipt in scheduler.iter_receipts(context, waiting):
-            self._count(receipt, by_task=by_task)
+            self._count(receipt)
 
     def _is_kept(self, task: Task) -> bool:
         """Whether what the task left in the work folder is there still, so that its receipt can be trusted."""
@@ -165,9 +165,9 @@ class RunStages:
             return (self._folder / "work" / SYSTEM_FILE).is_file()
         return isinstance(task, (ReadContents, ReadArtifact))
 
-    def _count(self, receipt: Receipt, *, by_task: bool) -> None:
+    def _count(self, receipt: Receipt) -> None:
         self._written += 1
-        self._reporter.advance(items=1 if by_task else receipt.items, size_bytes=receipt.bytes_read)
+        self._reporter.advance(items=1, size_bytes=receipt.bytes_read)
 
     def _source_row(self, checked: Checked, unchanged_check: str) -> dict[str, Any]:
         image, media = self._image, checked.media

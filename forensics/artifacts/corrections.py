@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from forensics.artifacts.boundary import attempt
+from forensics.boundary import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,10 +23,10 @@ from dissect.target.containers.raw import RawContainer
 from dissect.target.exceptions import PluginError, PluginNotFoundError, UnsupportedPluginError
 from dissect.target.helpers import config
 
-from forensics.artifacts.boundary import attempt, crash_behind
 from forensics.artifacts.corrections import correct_environment, correct_plugin
 from forensics.artifacts.ntfs_names import remember_names
 from forensics.artifacts.remarks import Remarks, listening
+from forensics.boundary import attempt, crash_behind
 from forensics.errors import ForensicsError
 from forensics.image import ImageStream
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from forensics.artifacts.boundary import attempt
 from forensics.artifacts.dissect_source import NotApplicableError
 from forensics.artifacts.layout import lay_out, table_name
 from forensics.artifacts.mapper import iter_sorted, unify
 from forensics.artifacts.remarks import Remarks, listening
 from forensics.artifacts.spool import RowSpool, Shape, SpoolError, shape_of
 from forensics.artifacts.values import typename_of
+from forensics.boundary import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

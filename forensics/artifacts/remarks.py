@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from forensics.artifacts.boundary import crash_behind
+from forensics.boundary import crash_behind
 from forensics.errors import Problem, Stage
 from forensics.names import escape_text
 
