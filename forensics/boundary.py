@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Some plugins give UnsupportedPluginError its message in parts, as for logging, and making that exception then fails with this.
+_MISMADE = "'str' object has no attribute '__suppress_context__'"
+_CRASHED = "An exception occurred while checking for plugin compatibility"
+
 
 def attempt(action: Callable[[], None], *, passing: tuple[type[Exception], ...] = ()) -> Exception | None:
     """Runs the action; gives the exception that ended it, or None.
 
-    `except Exception` stands here only. What runs inside is code of third parties over evidence that may be damaged or made to
-    do harm: filesystem readers, and the four hundred functions of dissect.target. They raise whatever their parser met
-    (IndexError, struct.error, EOFError, RecursionError, …), so no list of exceptions is complete. The caller makes a problem of
-    what comes back. KeyboardInterrupt and SystemExit pass.
+    `except Exception` stands here only. dissect.target's plugins are some four hundred functions by many
+    authors; on damaged files they raise whatever their parser met (IndexError, struct.error, EOFError, RecursionError, …), so no
+    list of exceptions is complete. The caller makes a problem of what comes back. KeyboardInterrupt and SystemExit pass.
 
     Args:
         action: what runs the third-party code.
@@ -26,4 +29,17 @@ def attempt(action: Callable[[], None], *, passing: tuple[type[Exception], ...] 
         raise
     except Exception as error:  # noqa: BLE001 - see above
         return error
+    return None
+
+
+def crash_behind(error: BaseException | None) -> BaseException | None:
+    """What a plugin raised while it looked whether it applies; None where it only found that it does not.
+
+    dissect.target makes both the same exception, UnsupportedPluginError, so a plugin that stumbles over a damaged file would
+    look like one that has nothing to read. They differ in the message (Target.add_plugin, 3.25.1).
+    """
+    while error is not None:
+        if str(error).startswith(_CRASHED):
+            return None if str(error.__cause__) == _MISMADE else error.__cause__ or error
+        error = error.__cause__
     return None

@@ -8,8 +8,14 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+# The order matters: pylibmagic loads its own libmagic and names its type database, and python-magic takes what is loaded. The
+# other way round the machine's libmagic meets a database of another version.
+# isort: off
+import pylibmagic  # noqa: F401
 import magic
-import pylibmagic  # noqa: F401 - loads the libmagic that the import below binds to
+
+# isort: on
+
 
 HEAD_BYTES = 1 << 20  # libmagic looks no further by default (MAGIC_PARAM_BYTES_MAX)
 

@@ -6,7 +6,7 @@ from dissect.target.exceptions import UnsupportedPluginError
 from dissect.target.filesystem import VirtualFilesystem
 from dissect.target.plugin import Plugin
 
-from forensics.artifacts.boundary import attempt, crash_behind
+from forensics.boundary import attempt, crash_behind
 
 
 def test_an_exception_comes_back_as_a_value():
