@@ -13,7 +13,7 @@ DEMO := build/demo
 # The demonstration keeps its keys here and leaves nothing in the home folder.
 DEMO_ENV := XDG_STATE_HOME="$(CURDIR)/$(DEMO)/state"
 
-.PHONY: help demo test lint format sample-images replay bench picture lock wheel clean
+.PHONY: help demo test lint format sample-images replay bench readme picture lock wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make replay         process every sample image and show each difference from what is expected"
 	@echo "make sample-images  build the sample images anew (Linux, as root: it mounts)"
 	@echo "make bench          measure against fls, icat, hashdeep and yara by hand (they must be installed)"
+	@echo "make readme         write into the documentation what its commands print now"
 	@echo "make picture        make docs/images/report.png from the demo (needs chromium)"
 	@echo "make wheel          build the wheel into dist/"
 	@echo "make lock           resolve the locked versions anew (needs uv)"
@@ -47,8 +48,8 @@ demo: $(VENV)/runtime
 	@rm -rf demo-case $(DEMO) && mkdir -p $(DEMO)
 	@$(BIN)/python -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' \
 		sample_images/windows/windows.dd.xz $(DEMO)/windows.dd
-	@echo '$$ evidex process $(DEMO)/windows.dd --case demo-case --exhibit KH-1 --examiner "Demonstration"'
-	@$(DEMO_ENV) $(BIN)/evidex process $(DEMO)/windows.dd --case demo-case --exhibit KH-1 --examiner "Demonstration" </dev/null \
+	@echo '$$ evidex process $(DEMO)/windows.dd --case demo-case --exhibit KH-1 --examiner "Ada Example" --case-number 2026-0142 --agency "Example Police"'
+	@$(DEMO_ENV) $(BIN)/evidex process $(DEMO)/windows.dd --case demo-case --exhibit KH-1 --examiner "Ada Example" --case-number 2026-0142 --agency "Example Police" </dev/null \
 		|| test $$? -eq 3
 	@echo
 	@echo '$$ evidex verify demo-case'
@@ -76,6 +77,10 @@ sample-images: $(VENV)/runtime
 
 bench: $(VENV)/runtime
 	$(BIN)/python benchmarks/throughput.py --write benchmarks/results.md $(BENCH_ARGS)
+
+# What the documentation shows under its commands, as they print it now.
+readme: $(VENV)/runtime
+	$(BIN)/python docs/console.py README.md docs/*.md
 
 picture: demo
 	$(BIN)/python docs/images/make_picture.py demo-case/reports/001-KH-1/index.html docs/images/report.png
