@@ -1,14 +1,15 @@
 """Image -> volumes and gaps that tile it.
 
 TSK reads the partition tables; where it finds none, dissect.volume is asked, with sectors of 512 and of 4,096 bytes (TSK does
-not look for the latter). Laws: every allocated partition is a volume; the ranges of volumes and gaps are disjoint and add up to
-the size of the media. A partition that runs past the end, or over another one, keeps only the bytes that are there and its own
-(perhaps none) and stands in the problems; its filesystem is still looked for where its table says it starts.
+not look for the latter). A GPT whose first table is damaged is read from its backup. Laws: every allocated partition is a volume;
+the ranges of volumes and gaps are disjoint and add up to the size of the media. A partition that runs past the end, or over another
+one, keeps only the bytes that are there and its own (perhaps none) and stands in the problems; its filesystem is still looked for
+where its table says it starts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dissect.volume.disk import Disk
@@ -16,6 +17,7 @@ from dissect.volume.disk.schemes import APM, GPT
 from dissect.volume.exceptions import Error as DissectVolumeError
 
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
+from forensics.gpt_backup import read_backup
 from forensics.image import ImageStream
 from forensics.sleuthkit import Partition, read_partitions
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from forensics.image import Image
 
 _LARGE_SECTOR = 4096
+_PROTECTIVE = 0xEE  # partition type of a protective MBR (UEFI specification, 5.2.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,32 @@ def read_layout(image: Image, media: Any, *, is_filesystem: bool) -> Layout:
         partitions = read_partitions(media)
     except VolumeError:
         partitions = () if is_filesystem else _read_with_dissect(image)
-    return tile(partitions, image.size)
+    backup = read_backup(image) if _may_hide_a_gpt(image, partitions, is_filesystem=is_filesystem) else ()
+    layout = tile(backup or partitions, image.size)
+    return replace(layout, problems=(_damaged_gpt(), *layout.problems)) if backup else layout
+
+
+def _may_hide_a_gpt(image: Image, partitions: tuple[Partition, ...], *, is_filesystem: bool) -> bool:
+    """Whether nothing was found but a protective MBR, or nothing at all: what a damaged GPT looks like."""
+    if not partitions:
+        return not is_filesystem
+    if any(part.scheme != "dos" for part in partitions):
+        return False
+    try:
+        record = image.read_at(0, 512)
+    except ImageReadError:
+        return False
+    return _PROTECTIVE in record[450:512:16]
+
+
+def _damaged_gpt() -> Problem:
+    return Problem(
+        stage=Stage.VOLUMES,
+        code="partition-table-damaged",
+        what="the first GUID partition table cannot be used; the volumes are those of its backup at the end of the media",
+        why="no header with a right checksum stands behind the protective MBR",
+        advice="find out what damaged it: hiding a disk's contents is one reason",
+    )
 
 
 def _read_with_dissect(image: Image) -> tuple[Partition, ...]:
