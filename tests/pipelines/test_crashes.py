@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,6 @@ from pipelines.tasks import ReadContents, RunContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from forensics.filesystems.base import ListingLimits
 
@@ -141,12 +141,12 @@ class _Killer:
 
 def _holders(path: Path) -> Iterator[int]:
     """The processes that have the file open."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit() or int(entry) == os.getpid():
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            links = [os.readlink(f"/proc/{entry}/fd/{fd}") for fd in os.listdir(f"/proc/{entry}/fd")]
+            links = [str(link.readlink()) for link in (entry / "fd").iterdir()]
         except OSError:
             continue
         if str(path) in links:
-            yield int(entry)
+            yield int(entry.name)
