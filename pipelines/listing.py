@@ -59,7 +59,29 @@ def write_listing(
                 volume=volume,
             )
         )
+    elif filesystem != "ntfs" and _holds_nothing(path):  # NTFS lists its own files in its root directory
+        problems.append(
+            Problem(
+                stage=Stage.FILESYSTEM,
+                code="filesystem-empty",
+                what="no file and no folder was listed in a filesystem that opened",
+                why="it is empty, or its root directory is damaged; the two look the same",
+                advice="look at the root directory with another tool",
+                volume=volume,
+            )
+        )
     return rows, problems
+
+
+def _holds_nothing(path: Path) -> bool:
+    """Whether the listing names nothing but the filesystem's own files and what TSK makes up: `$…` and the volume label."""
+    with pa.OSFile(str(path), "rb") as file:
+        reader = pa.ipc.open_file(file)
+        return all(
+            name.startswith("$") or name.endswith("(Volume Label Entry)")
+            for number in range(reader.num_record_batches)
+            for name in reader.get_batch(number)["path"].to_pylist()
+        )
 
 
 def _batches(

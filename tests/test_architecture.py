@@ -65,7 +65,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "pyarrow": ("forensics/", "pipelines/"),  # the form of every table
     "pylibmagic": ("forensics/filetype.py",),  # carries the libmagic that python-magic loads
     # An open filesystem's primitives, and the listing made of them.
-    "pytsk3": ("forensics/filesystems/tsk.py", "forensics/sleuthkit.py"),
+    "pytsk3": ("forensics/filesystems/tsk.py", "forensics/filesystems/tsk_kinds.py", "forensics/sleuthkit.py"),
     "rfc8785": ("chain_of_custody/encoding.py",),
     "rich": ("pipelines/progress_display.py",),
     "yara": ("forensics/yara_rules.py",),

@@ -15,6 +15,7 @@ from forensics.errors import FilesystemError, Problem, Stage, StreamReadError
 from forensics.filesystems.base import Content, Entry, Kind, ListingLimits, Recovery, StreamAddress, Times
 from forensics.filesystems.ntfs_times import file_name_times, standard_information_times
 from forensics.filesystems.orphans import OrphanBudget
+from forensics.filesystems.tsk_kinds import kind_of
 from forensics.filesystems.tsk_stream import Attribute, TskStream, attributes_of
 from forensics.names import display_path, escape_text
 from forensics.sleuthkit import tsk_reason
@@ -42,31 +43,10 @@ _CONTENT_TYPES = frozenset(
     )
 )
 _BAD_CLUSTERS = (8, "$Bad")  # NTFS: a map of bad clusters as large as the volume, all holes; not content
+_MFT_RECORD = b"FILE"  # NTFS documentation (Linux-NTFS project), FILE record, offset 0
 _MAXIMUM_DEPTH = 1000
 _LONGEST_PATH = 4096  # PATH_MAX of Linux
 
-_KIND_OF_META = {
-    int(pytsk3.TSK_FS_META_TYPE_REG): Kind.FILE,
-    int(pytsk3.TSK_FS_META_TYPE_DIR): Kind.DIRECTORY,
-    int(pytsk3.TSK_FS_META_TYPE_FIFO): Kind.FIFO,
-    int(pytsk3.TSK_FS_META_TYPE_CHR): Kind.CHARACTER_DEVICE,
-    int(pytsk3.TSK_FS_META_TYPE_BLK): Kind.BLOCK_DEVICE,
-    int(pytsk3.TSK_FS_META_TYPE_LNK): Kind.LINK,
-    int(pytsk3.TSK_FS_META_TYPE_SOCK): Kind.SOCKET,
-    int(pytsk3.TSK_FS_META_TYPE_VIRT): Kind.VIRTUAL,
-    int(pytsk3.TSK_FS_META_TYPE_VIRT_DIR): Kind.VIRTUAL,
-}
-_KIND_OF_NAME = {
-    int(pytsk3.TSK_FS_NAME_TYPE_REG): Kind.FILE,
-    int(pytsk3.TSK_FS_NAME_TYPE_DIR): Kind.DIRECTORY,
-    int(pytsk3.TSK_FS_NAME_TYPE_FIFO): Kind.FIFO,
-    int(pytsk3.TSK_FS_NAME_TYPE_CHR): Kind.CHARACTER_DEVICE,
-    int(pytsk3.TSK_FS_NAME_TYPE_BLK): Kind.BLOCK_DEVICE,
-    int(pytsk3.TSK_FS_NAME_TYPE_LNK): Kind.LINK,
-    int(pytsk3.TSK_FS_NAME_TYPE_SOCK): Kind.SOCKET,
-    int(pytsk3.TSK_FS_NAME_TYPE_VIRT): Kind.VIRTUAL,
-    int(pytsk3.TSK_FS_NAME_TYPE_VIRT_DIR): Kind.VIRTUAL,
-}
 _DIRECTORY_TYPES = (int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_TYPE_VIRT_DIR))
 
 
@@ -95,6 +75,7 @@ class TskReader:
         self._orphan_directory = int(self._fs.info.last_inum)
         self.filesystem = filesystem.name
         self._is_ntfs = filesystem.name == "ntfs"
+        self._mft: tuple[TskStream, int] | None = None
 
     def open_stream(self, address: StreamAddress) -> TskStream:
         """The stream at the address.
@@ -149,6 +130,18 @@ class TskReader:
             waiting.extend(reversed(below))
         yield from budget.problems()
 
+    def _record_signature(self, entry: int) -> bytes:
+        """The four bytes with which an MFT entry begins; empty where the MFT cannot be read. TSK does not look at them."""
+        if self._mft is None:
+            file = self._fs.open_meta(inode=0)
+            data = next(a for a in attributes_of(file) if a.type == _NTFS_DATA and not a.name)
+            self._mft = TskStream(file, data), data.size // self._orphan_directory
+        stream, record_size = self._mft
+        try:
+            return stream.read_at(entry * record_size, len(_MFT_RECORD))
+        except StreamReadError:
+            return b""
+
     def _child(self, file: Any, parent: _Directory) -> _Directory | None:
         """The directory to enter for this name; None if it is none, or belongs to somebody else by now."""
         meta = self._with_metadata(file, b"")[1]
@@ -177,6 +170,11 @@ class TskReader:
             yield _entry_problem_at(
                 int(name.meta_addr), path, "metadata-damaged", "the attributes of an entry cannot be read", tsk_reason(error)
             )
+        if meta is not None and self._is_ntfs and (seen := self._record_signature(int(name.meta_addr))) not in (b"", _MFT_RECORD):
+            why = (
+                f"the MFT entry begins with {seen!r}, not {_MFT_RECORD!r}; BAAD is what NTFS writes over an entry it could not write whole"
+            )
+            yield _entry_problem_at(int(name.meta_addr), path, "metadata-damaged", "what an entry says of its file may be wrong", why)
         if meta is not None and _lacks_content(meta, attributes):
             why = f"its metadata states {int(meta.size)} bytes and names no place where they lie"
             yield _entry_problem_at(int(name.meta_addr), path, "content-not-placed", "the content of an entry could not be read", why)
@@ -216,8 +214,7 @@ class TskReader:
     ) -> Iterator[Entry]:
         name, meta = found.name, found.meta
         recovery = _recovery(name, meta, orphan=orphan)
-        kind = _KIND_OF_META.get(int(meta.type)) if meta is not None else None
-        kind = kind or _KIND_OF_NAME.get(int(name.type), Kind.UNKNOWN)
+        kind = kind_of(name, meta)
         times, name_times = self._times(found, attributes)
         streams = [a for a in attributes if a.type in _CONTENT_TYPES or (a.type == _NTFS_INDEX_ROOT and a.name != "$I30")]
         if kind in (Kind.DIRECTORY, Kind.UNKNOWN) or not any(a.name == "" for a in streams):
@@ -293,7 +290,7 @@ def _join(directory: bytes, name: bytes) -> bytes:
 
 def _lacks_content(meta: Any, attributes: list[Attribute]) -> bool:
     """Whether a file states a size and TSK knows no attribute to read it from; a link's target may stand in the metadata itself."""
-    if int(meta.size) <= 0 or _KIND_OF_META.get(int(meta.type)) not in (Kind.FILE, Kind.VIRTUAL):
+    if int(meta.size) <= 0 or kind_of(None, meta) not in (Kind.FILE, Kind.VIRTUAL):
         return False
     return int(meta.type) not in _DIRECTORY_TYPES and not any(a.type in _CONTENT_TYPES for a in attributes)
 
