@@ -6,6 +6,7 @@ by TSK natively; everything else goes through `TskMedia`, so that TSK works on a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # pytsk3 raises OSError for what TSK refuses, and RuntimeError where a read of ours failed underneath.
 TSK_ERRORS = (OSError, RuntimeError)
+_OURS = re.compile(r"""OSError\((['"])(.*?)\1\)""", re.DOTALL)  # how pytsk3 hands on what TskMedia.read raised
 
 _SCHEMES = {
     int(pytsk3.TSK_VS_TYPE_DOS): "dos",
@@ -183,7 +185,10 @@ def _cluster_size(media: Any, start_byte: int, name: str, block_size: int) -> in
 
 
 def tsk_reason(error: Exception) -> str:
-    """TSK's own words, without pytsk3's file and line."""
+    """Why a read of ours failed underneath, else TSK's own words without pytsk3's file and line."""
+    ours = _OURS.search(str(error))
+    if ours is not None:
+        return ours[2]
     return " ".join(str(error).split(") ", 1)[-1].split())
 
 

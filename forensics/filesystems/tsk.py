@@ -18,7 +18,7 @@ from forensics.filesystems.orphans import OrphanBudget
 from forensics.filesystems.tsk_kinds import kind_of
 from forensics.filesystems.tsk_stream import Attribute, TskStream, attributes_of
 from forensics.names import display_path, escape_text
-from forensics.sleuthkit import tsk_reason
+from forensics.sleuthkit import TSK_ERRORS, tsk_reason
 from forensics.timestamps import from_unix
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class TskReader:
             for attribute in attributes_of(file):
                 if (attribute.type, attribute.id) == (address.attribute_type, address.attribute_id):
                     return TskStream(file, attribute)
-        except OSError as error:
+        except TSK_ERRORS as error:
             raise StreamReadError(tsk_reason(error)) from error
         message = f"no attribute {address.attribute_type}-{address.attribute_id} at metadata address {address.metadata_address}"
         raise StreamReadError(message)
@@ -106,7 +106,7 @@ class TskReader:
             directory = waiting.pop()
             try:
                 names = self._fs.open_dir(inode=directory.address)
-            except OSError as error:
+            except TSK_ERRORS as error:
                 if not directory.path:
                     message = f"the root directory cannot be read: {tsk_reason(error)}"
                     raise FilesystemError(message) from error
@@ -165,7 +165,7 @@ class TskReader:
             yield problem
         try:
             attributes = attributes_of(file) if meta is not None else []
-        except OSError as error:
+        except TSK_ERRORS as error:
             attributes = []
             yield _entry_problem_at(
                 int(name.meta_addr), path, "metadata-damaged", "the attributes of an entry cannot be read", tsk_reason(error)
@@ -193,7 +193,7 @@ class TskReader:
         try:
             loaded = self._fs.open_meta(inode=int(name.meta_addr))
             meta = loaded.info.meta
-        except OSError as error:
+        except TSK_ERRORS as error:
             damaged = _entry_problem(file, path, "metadata-damaged", "the metadata of an entry cannot be read", tsk_reason(error))
             return file, None, damaged if allocated else None
         if meta is None and allocated:

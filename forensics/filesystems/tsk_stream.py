@@ -7,7 +7,7 @@ from typing import Any
 
 from forensics.errors import StreamReadError
 from forensics.names import escape_text
-from forensics.sleuthkit import tsk_reason
+from forensics.sleuthkit import TSK_ERRORS, tsk_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class TskStream:
             return b""
         try:
             data: bytes = self._file.read_random(offset, length, self._attribute.type, self._attribute.id)
-        except OSError as error:
+        except TSK_ERRORS as error:
             raise StreamReadError(tsk_reason(error)) from error
         if len(data) < length and not data:
             message = f"TSK gives nothing at byte {offset} of {self.size}"
