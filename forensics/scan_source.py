@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Source = bytes | memoryview | Path
+
+_RESIDENT_BYTES = 64 << 20
+_GIVE_BACK_SECONDS = 0.1
 
 
 @contextmanager
@@ -39,5 +43,30 @@ def scan_buffer(source: Source) -> Iterator[bytes | memoryview | mmap.mmap]:
     if mapped is None:
         yield b""
         return
-    with mapped:
+    with mapped, _given_back(mapped):
         yield mapped
+
+
+@contextmanager
+def _given_back(mapped: mmap.mmap) -> Iterator[None]:
+    """Keeps little of a large mapping in memory while it is scanned from its start to its end.
+
+    Pages that a scan has passed stay resident until something else needs the memory, so a file of 100 GB would count as 100 GB of
+    this process. The mapping is of a file and only read: what is given back too early is read again, nothing is lost.
+    """
+    if len(mapped) <= _RESIDENT_BYTES:
+        yield
+        return
+    done = threading.Event()
+
+    def give_back() -> None:
+        while not done.wait(_GIVE_BACK_SECONDS):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    thread = threading.Thread(target=give_back, name="give-back", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
