@@ -4,12 +4,15 @@ CASE/case.toml        case number, agency, exhibits
 CASE/custody/         the signed log (chain_of_custody)
 CASE/runs/NNN-ID/     one run over one exhibit
 CASE/reports/NNN-ID/  its report
+CASE/work/NNN-ID/     what a run that has not ended needs
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -55,7 +58,17 @@ class Case:
     def unfinished_run(self, exhibit: str) -> str | None:
         """The latest run over the exhibit, if it has not been finished; else None."""
         of_exhibit = [name for name in self.run_names() if _RUN.fullmatch(name)[2] == exhibit]  # type: ignore[index]
-        return of_exhibit[-1] if of_exhibit and (self.runs / of_exhibit[-1] / "work").is_dir() else None
+        return of_exhibit[-1] if of_exhibit and self.work_of(of_exhibit[-1]).is_dir() else None
+
+    def work_of(self, run: str) -> Path:
+        """The folder of what only an unfinished run needs; it is there from process.start until after process.end."""
+        return self.folder / "work" / run
+
+    def drop_work(self, run: str) -> None:
+        """Removes the work folder of a run that is sealed."""
+        shutil.rmtree(self.work_of(run))
+        with contextlib.suppress(OSError):  # another exhibit's unfinished run lies there
+            (self.folder / "work").rmdir()
 
     def with_exhibit(self, exhibit: str) -> Case:
         """The case with one more exhibit, saved."""
@@ -153,7 +166,7 @@ def check_exhibit(exhibit: str) -> str:
 def iter_finished_runs(case: Case) -> Iterator[str]:
     """The runs that are finished, in order."""
     for name in case.run_names():
-        if not (case.runs / name / "work").exists() and (case.runs / name / "run.json").is_file():
+        if not case.work_of(name).exists() and (case.runs / name / "run.json").is_file():
             yield name
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pipelines.stages import Outcome
 
 _EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of the empty set of hash sets
+_CONFIGURATION, _MEDIA = "configuration", "media"  # files in the work folder: digests that a resumed run must find again
 _ROOM_BYTES = 64 << 20
 
 
@@ -166,6 +167,7 @@ class _Job:
         self._check_room()
         run = self._choose_run()
         checked = check_before(self._image, self._request, self._custody, self._reporter)
+        self._check_same_media(run, checked)
         start = self._start(run, checked)
         try:
             counts, outcome = self._fill(run, checked)
@@ -179,6 +181,7 @@ class _Job:
             "written": outcome.written,
         }
         self._custody.append_end_of_run(self._case.folder, run, details=details, answers=start, purpose="examination")
+        self._case.drop_work(run)
         report = write_and_record_report(self._case.folder, run, self._custody, self._reporter)
         return RunResult(
             case=self._case.folder,
@@ -204,15 +207,23 @@ class _Job:
         if unfinished is None:
             message = f"exhibit {self._request.exhibit} has no unfinished run in {self._case.folder}; leave out --resume to begin one"
             raise RunError(message)
-        stored = (self._case.runs / unfinished / "work" / "configuration").read_text(encoding="ascii")
+        work = self._case.work_of(unfinished)
+        stored = (work / _CONFIGURATION).read_text(encoding="ascii") if (work / _CONFIGURATION).is_file() else self._configuration.sha256
         if stored != self._configuration.sha256:
             message = (
                 f"run {unfinished} was begun with another profile, other rules or another version; leave out --resume to begin a new one"
             )
             raise RunError(message)
-        count_all_deaths(self._case.runs / unfinished / "work")
+        count_all_deaths(work)
         self._done_before = sum(1 for _ in (self._case.runs / unfinished / "receipts").glob("*.json"))
         return unfinished
+
+    def _check_same_media(self, run: str, checked: Checked) -> None:
+        """Refuses to go on with a run that was begun over other media."""
+        stored = self._case.work_of(run) / _MEDIA
+        if stored.is_file() and stored.read_text(encoding="ascii") != checked.media.sha256:
+            message = f"run {run} was begun over another image; leave out --resume to begin a new run, or give the image it was begun with"
+            raise RunError(message)
 
     def _start(self, run: str, checked: Checked) -> Appended:
         configuration = self._configuration
@@ -230,9 +241,11 @@ class _Job:
             details |= {"resumed": True, "tasks_done_before": self._done_before}
         subject = Subject(name=self._request.exhibit, sha256=checked.media.sha256, md5=checked.media.md5, sha1=checked.media.sha1)
         start = self._custody.append("process.start", subject=(subject,), details=details, purpose="examination")
-        work = self._case.runs / run / "work"
+        (self._case.runs / run).mkdir(parents=True, exist_ok=True)
+        work = self._case.work_of(run)
         work.mkdir(parents=True, exist_ok=True)
-        write_atomically(work / "configuration", configuration.sha256.encode())
+        write_atomically(work / _MEDIA, checked.media.sha256.encode())
+        write_atomically(work / _CONFIGURATION, configuration.sha256.encode())
         return start
 
     def _fill(self, run: str, checked: Checked) -> tuple[dict[str, int], Outcome]:
@@ -244,6 +257,7 @@ class _Job:
             rules=self._rules,
             configuration=self._configuration,
             folder=folder,
+            work=self._case.work_of(run),
             reporter=self._reporter,
         )
         outcome = stages.do([*self._problems, *checked.media.problems])
@@ -251,7 +265,6 @@ class _Job:
         counts = stages.finish(checked, unchanged)
         document = _run_document(self._request, self._case, self._configuration, run, counts)
         write_atomically(folder / "run.json", (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
-        shutil.rmtree(folder / "work")
         return counts, outcome
 
     def _abort(self, run: str, error: BaseException) -> None:

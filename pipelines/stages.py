@@ -61,10 +61,11 @@ class RunStages:
         rules: RuleSet | None,
         configuration: Configuration,
         folder: Path,
+        work: Path,
         reporter: Reporter,
     ) -> None:
         self._request, self._image, self._rules, self._configuration = request, image, rules, configuration
-        self._folder, self._reporter = folder, reporter
+        self._folder, self._work, self._reporter = folder, work, reporter
         self._survey: Survey | None = None
         self._planned = self._written = 0
 
@@ -98,7 +99,7 @@ class RunStages:
                 write_rows(self._tables, table, "000000", [])
         write_rows(self._tables, SOURCES, "000000", [self._source_row(checked, unchanged_check)])
         write_rows(self._tables, COVERAGE, "000000", coverage_rows(exhibit, self._survey.volumes, count_streams(self._tables)))
-        write_timeline(self._folder, exhibit)
+        write_timeline(self._folder, exhibit, self._work)
         return {folder.name: _rows(folder) for folder in sorted(self._tables.iterdir())}
 
     @property
@@ -108,11 +109,12 @@ class RunStages:
     def _context(self, found: Survey) -> RunContext:
         rules = None
         if self._rules is not None and self._request.profile is not Profile.TRIAGE:
-            rules = self._folder / "work" / "rules"
+            rules = self._work / "rules"
             self._rules.save(rules)
         return RunContext(
             image=self._image.path.absolute(),
             folder=self._folder.absolute(),
+            work=self._work.absolute(),
             exhibit=self._request.exhibit,
             volumes=tuple(VolumeToRead(volume=v.extent.volume, start_byte=v.extent.origin_byte) for v in found.volumes if v.is_read),
             limits=self._configuration.limits,
@@ -130,7 +132,7 @@ class RunStages:
 
         if self._request.scheduler:
             return running_cluster(self._request.scheduler)
-        return local_cluster(workers, self._folder / "work" / "dask")
+        return local_cluster(workers, self._work / "dask")
 
     def _list(self, scheduler: Scheduler, context: RunContext) -> None:
         tasks: list[Task] = [ListVolume(volume=volume) for volume in context.volumes]
@@ -160,9 +162,9 @@ class RunStages:
     def _is_kept(self, task: Task) -> bool:
         """Whether what the task left in the work folder is there still, so that its receipt can be trusted."""
         if isinstance(task, ListVolume):
-            return (self._folder / "work" / "listings" / f"{task.volume.volume}.arrow").is_file()
+            return (self._work / "listings" / f"{task.volume.volume}.arrow").is_file()
         if isinstance(task, RecogniseSystem):
-            return (self._folder / "work" / SYSTEM_FILE).is_file()
+            return (self._work / SYSTEM_FILE).is_file()
         return isinstance(task, (ReadContents, ReadArtifact))
 
     def _count(self, receipt: Receipt) -> None:

@@ -33,6 +33,7 @@ class RunContext:
     Attributes:
         image: first file of the image.
         folder: CASE/runs/<run>.
+        work: folder of what only the run itself needs; gone when it is sealed.
         exhibit: number of the exhibit.
         volumes: volumes to list.
         limits: bounds on orphans.
@@ -42,6 +43,7 @@ class RunContext:
 
     image: Path
     folder: Path
+    work: Path
     exhibit: str
     volumes: tuple[VolumeToRead, ...]
     limits: ListingLimits
@@ -52,11 +54,6 @@ class RunContext:
     def tables(self) -> Path:
         """Where the tables go."""
         return self.folder / "tables"
-
-    @property
-    def work(self) -> Path:
-        """What only the run itself needs; gone when it is finished."""
-        return self.folder / "work"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

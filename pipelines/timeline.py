@@ -23,10 +23,10 @@ _DESCRIPTION_LENGTH = 300
 _LEFT_OUT = ("artifact_mft_records", "artifact_mft_timeline", "artifact_usnjrnl", "artifact_walkfs")
 
 
-def write_timeline(run: Path, exhibit: str) -> Part:
-    """Writes the run's timeline from its other tables."""
+def write_timeline(run: Path, exhibit: str, scratch: Path) -> Part:
+    """Writes the run's timeline from its other tables; a sort that does not fit into memory goes to `scratch`."""
     times = [entry for folder in sorted((run / "tables").glob(f"{ARTIFACT_PREFIX}*")) for entry in _times_of(folder)]
-    batches = iter_timeline(run, exhibit, times, run / "work")
+    batches = iter_timeline(run, exhibit, times, scratch)
     return write_batches(run / "tables", TIMELINE.name, "000000", TIMELINE.schema, _cast(batches))
 
 

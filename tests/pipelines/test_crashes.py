@@ -32,7 +32,9 @@ _TASK = ReadContents(number=1)
 
 
 def _context(folder: Path, limits: ListingLimits) -> RunContext:
-    return RunContext(image=folder / "no", folder=folder, exhibit="E", volumes=(), limits=limits, rules=None, read_contents=True)
+    return RunContext(
+        image=folder / "no", folder=folder, work=folder / "work", exhibit="E", volumes=(), limits=limits, rules=None, read_contents=True
+    )
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ class _Killer:
 
     def _run(self) -> None:
         while not self._stop.wait(0.01) and self.kills < 2:
-            for marker in list(self._case.glob("runs/*/work/at/content-*.at")):
+            for marker in list(self._case.glob("work/*/at/content-*.at")):
                 if self._stands(marker):
                     for pid in _holders(marker):
                         os.kill(pid, signal.SIGKILL)
