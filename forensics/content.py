@@ -107,11 +107,15 @@ class ContentReader:
                 except StreamReadError as error:
                     failure = str(error)
                     break
+                if not block:  # a reader that breaks its word must not hang a run
+                    failure = f"the reader gave nothing at byte {read}"
+                    break
                 for digest in digests:
                     digest.update(block)
                 counts.add(block)
                 buffer.write(block)
                 read += len(block)
+            buffer.complete()
             md5, sha1, sha256 = (digest.hexdigest() for digest in digests)
             analysis = self._analyse(sha256, buffer)
             named, named_problems, finished = self._scan_named(buffer, externals)
@@ -200,22 +204,28 @@ class _Buffer:
         try:
             self._spool(block)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            self.spool_failure = error.strerror or "no space"
+            self._give_up(error)
 
     def _spool(self, block: bytes) -> None:
         if self._file is None:
             # Closed and removed by `cleanup`; a name is needed, because YARA opens the file itself.
-            file = self._cleanup.enter_context(tempfile.NamedTemporaryFile(dir=self._folder, prefix="stream-"))  # noqa: SIM115
+            # Unbuffered: a buffer that does not fit on a full disk would fail once more when the file is closed.
+            file = self._cleanup.enter_context(tempfile.NamedTemporaryFile(dir=self._folder, prefix="stream-", buffering=0))  # noqa: SIM115
             self._file, self._path = file.file, Path(file.name)  # type: ignore[assignment]
             self._head = bytes(self._memory[:HEAD_BYTES])
-            file.write(self._memory)
+            self._write_all(self._memory)
             self._memory = bytearray()
         if block.count(0) < len(block):
-            self._file.write(block)  # type: ignore[union-attr]
+            self._write_all(block)
         else:  # a hole, so that a sparse file of any size takes no room
             self._file.seek(len(block), 1)  # type: ignore[union-attr]
+
+    def _write_all(self, data: bytes | bytearray) -> None:
+        """Writes on after a short write, which is how a disk that fills up shows first."""
+        assert self._file is not None, "the caller has made it"
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def head(self) -> bytes:
         """The first HEAD_BYTES, or all if fewer."""
@@ -225,9 +235,21 @@ class _Buffer:
         """All bytes, as YARA takes them: in memory or as a file."""
         if self._file is None or self._path is None:
             return memoryview(self._memory)
-        self._file.truncate(self.size)
-        self._file.flush()
         return self._path
+
+    def complete(self) -> None:
+        """No more blocks come: a hole at the end becomes part of the file."""
+        if self._file is None or self.spool_failure is not None:
+            return
+        try:
+            self._file.truncate(self.size)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise error
+        self.spool_failure = error.strerror or "no space"
 
 
 def _unreadable(read: int, size: int, why: str) -> Problem:
