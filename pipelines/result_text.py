@@ -24,7 +24,7 @@ def render_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], form: str
     """Lines of text in the form "table", "csv" or "jsonl"; a table shows the first 1,000 rows and says so."""
     if form == "csv":
         yield _csv_line(columns)
-        yield from (_csv_line([_text(value) for value in row]) for row in rows)
+        yield from (_csv_line(row) for row in rows)
     elif form == "jsonl":
         yield from (json.dumps(dict(zip(columns, map(_plain, row), strict=True))) for row in rows)
     else:
@@ -44,10 +44,16 @@ def _short(text: str) -> str:
     return text if len(text) <= _TABLE_WIDTH else f"{text[: _TABLE_WIDTH - 1]}…"
 
 
-def _csv_line(values: Sequence[str]) -> str:
+def _csv_line(values: Sequence[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([f"'{v}" if v.startswith(_FORMULA) else v for v in map(escape_text, values)])
+    csv.writer(line, lineterminator="").writerow(map(_cell, values))
     return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula; a number stays one."""
+    text = escape_text(_text(value))
+    return f"'{text}" if text.startswith(_FORMULA) and not isinstance(value, (int, float)) else text
 
 
 def _text(value: Any) -> str:
