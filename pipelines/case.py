@@ -128,7 +128,7 @@ def read_case(folder: Path) -> Case:
     except FileNotFoundError as error:
         message = f"{folder} is no Evidex case: it has no case.toml"
         raise CaseError(message) from error
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         message = f"{folder / 'case.toml'} cannot be read: {error}"
         raise CaseError(message) from error
 
@@ -176,8 +176,8 @@ def _run_number(name: str) -> int:
 
 
 def _toml(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's, for text without surrogates."""
-    return json.dumps(text.encode("utf-8", "replace").decode())
+    """A TOML basic string. JSON's escapes are TOML's, but for surrogate pairs, which TOML has not, and DEL, which TOML has escaped."""
+    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _unwritable(folder: Path, error: OSError) -> CaseError:
