@@ -13,12 +13,17 @@ HEAD_BYTES = 0x11000  # far enough for the Btrfs superblock at 64 KiB
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`head[offset : offset + len(magic)] == magic` means `name`."""
+    """`head[offset : offset + len(magic)] == magic`, and what `also` says likewise, means `name`."""
 
     offset: int
     magic: bytes
     name: str
     encrypted: bool = False
+    also: tuple[int, bytes] = (0, b"")
+
+    def is_in(self, head: bytes) -> bool:
+        """Whether the head carries it."""
+        return all(head[start : start + len(magic)] == magic for start, magic in ((self.offset, self.magic), self.also))
 
 
 SIGNATURES: tuple[Signature, ...] = (
@@ -26,7 +31,8 @@ SIGNATURES: tuple[Signature, ...] = (
     # BitLocker To Go: a FAT32 shell around the encrypted volume; its identifier stands at 424 (libbde documentation).
     Signature(424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001"), "BitLocker To Go", encrypted=True),
     Signature(0, b"LUKS\xba\xbe", "LUKS", encrypted=True),  # LUKS on-disk format specification
-    Signature(88, b"CS", "FileVault 2 (CoreStorage)", encrypted=True),  # libfvde documentation, volume header
+    # libfvde documentation, volume header: version 1 and block type 0x10 at 8, the signature at 88.
+    Signature(88, b"CS", "FileVault 2 (CoreStorage)", encrypted=True, also=(8, bytes.fromhex("01001000"))),
     Signature(32, b"NXSB", "APFS"),  # Apple File System Reference, nx_superblock_t
     Signature(0, b"XFSB", "XFS"),
     Signature(0x10040, b"_BHRfS_M", "Btrfs"),
@@ -41,9 +47,13 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(4096, bytes.fromhex("fc4e2ba9"), "md RAID member"),
     Signature(4086, b"SWAPSPACE2", "Linux swap"),
     Signature(4086, b"SWAP-SPACE", "Linux swap"),
-    Signature(0x400, b"BD", "HFS (classic)"),  # Inside Macintosh: Files, master directory block
-    Signature(0, bytes.fromhex("8519"), "JFFS2"),
-    Signature(4, b"/", "QNX4"),
+    # Inside Macintosh: Files, master directory block; its volume bitmap always begins at block 3.
+    Signature(0x400, b"BD", "HFS (classic)", also=(0x40E, b"\0\3")),
+    # Linux, include/uapi/linux/jffs2.h: the magic, then the type of the first node (entry, inode, clean marker).
+    Signature(0, bytes.fromhex("851901e0"), "JFFS2"),
+    Signature(0, bytes.fromhex("851902e0"), "JFFS2"),
+    Signature(0, bytes.fromhex("85190320"), "JFFS2"),
+    Signature(512, b"/".ljust(16, b"\0"), "QNX4"),  # Linux, include/uapi/linux/qnx4_fs.h: the root directory's name, in block 1
     Signature(0x8001, b"BEA01", "UDF"),  # ECMA-167 part 2, volume recognition sequence
 )
 
@@ -51,6 +61,6 @@ SIGNATURES: tuple[Signature, ...] = (
 def identify(head: bytes) -> Signature | None:
     """The first signature that `head`, the first HEAD_BYTES of a volume, carries; None if it carries none we know."""
     for signature in SIGNATURES:
-        if head[signature.offset : signature.offset + len(signature.magic)] == signature.magic:
+        if signature.is_in(head):
             return signature
     return None
