@@ -120,7 +120,9 @@ def _entries(image: Path, folder: Path) -> list[dict[str, Any]]:
     with open_image(image) as opened:
         volumes = tuple(VolumeToRead(volume=v.extent.volume, start_byte=v.extent.origin_byte) for v in survey(opened).volumes if v.is_read)
         limits = configure(Profile.STANDARD, None, opened.size).limits
-    context = RunContext(image=image, folder=folder, exhibit="KH-1", volumes=volumes, limits=limits, rules=None, read_contents=True)
+    context = RunContext(
+        image=image, folder=folder, work=folder / "work", exhibit="KH-1", volumes=volumes, limits=limits, rules=None, read_contents=True
+    )
     try:
         for volume in volumes:
             run_task(context, ListVolume(volume=volume))
