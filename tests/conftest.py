@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BLOCK_BYTES = 64 * 1024
 _OPENERS = {"gz": gzip.open, "xz": lzma.open, "none": open}
+
+# Nothing is timed in tests: the machines that run them are shared and noisy.
+settings.register_profile("evidex", deadline=None)
+settings.load_profile("evidex")
 
 
 @pytest.fixture(scope="session")
