@@ -22,17 +22,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import rules
+from chain_of_custody.checkpoint import parse_head
 from chain_of_custody.errors import CustodyError
 from chain_of_custody.identity import Person, create_identity, export_public_key, read_roster
 from chain_of_custody.service import CustodyService
 from chain_of_custody.show import iter_entries, iter_text, verdict_text
 from chain_of_custody.statement import Actor, Subject, Tool
+from chain_of_custody.trust import parse_trust
 from chain_of_custody.verify import verify_case
 from forensics.digests import digest_media, parse_expected
 from forensics.errors import ForensicsError
 from forensics.image import open_image
 from forensics.schema import TABLES, table
-from pipelines.case import iter_finished_runs, lock_case, read_case
+from pipelines.case import check_exhibit, iter_finished_runs, lock_case, read_case
 from pipelines.errors import PipelineError
 from pipelines.expectation import ReplayError
 from pipelines.export import write_and_record_report
@@ -44,6 +46,7 @@ from pipelines.replay import render, replay
 from pipelines.report.errors import ReportError
 from pipelines.result_text import render_rows
 from pipelines.run import ProcessRequest, Signer, process
+from pipelines.scheduler import check_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,8 +118,15 @@ def process_command(
     as_json: bool,
 ) -> int:
     """Process IMAGE as an exhibit of a case: list, hash, scan, extract, seal, report."""
+    _usage(lambda: check_exhibit(exhibit))
     if expect_hash is not None:
         _usage(lambda: parse_expected(expect_hash))
+    if scheduler is not None:
+        _usage(lambda: check_scheduler(scheduler))
+    for option, value in (("--examiner", examiner), ("--accept-mismatch", accept_mismatch)):
+        if value is not None and not value.strip():
+            message = f"{option} is empty"
+            raise click.UsageError(message)
     request = ProcessRequest(
         image=image,
         case=case,
@@ -165,6 +175,10 @@ def process_command(
 @_JSON
 def verify(case: Path, *, trust: str | None, expect_head: str | None, evidence: Path | None, as_json: bool) -> int:
     """Check CASE: integrity, identity, time, completeness."""
+    if trust is not None:
+        _usage(lambda: parse_trust(trust))
+    if expect_head is not None:
+        _usage(lambda: parse_head(expect_head))
     subjects = [_evidence_subject(evidence)] if evidence is not None else []
     verdict = verify_case(case, trust=trust, expect_head=expect_head, evidence=subjects)
     _print_all([json.dumps(verdict.to_dict(), indent=1)] if as_json else verdict_text(verdict))
@@ -311,8 +325,10 @@ def shipped_rules() -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code; a failure is one line on standard error."""
+    # Taken out of the environment before any process is started, so that no worker inherits it.
+    passphrase = os.environ.pop("EVIDEX_PASSPHRASE", None)
     try:
-        code = evidex.main(args=list(arguments) if arguments is not None else None, prog_name=TOOL, standalone_mode=False)
+        code = evidex.main(args=list(arguments) if arguments is not None else None, prog_name=TOOL, standalone_mode=False, obj=passphrase)
     except click.ClickException as error:
         error.show()
         code = USAGE
@@ -372,7 +388,7 @@ def _given_passphrase(descriptor: int | None) -> bytes | None:
     if descriptor is not None:
         with os.fdopen(descriptor, "rb") as stream:
             return stream.readline().rstrip(b"\r\n")
-    value = os.environ.get("EVIDEX_PASSPHRASE")
+    value: str | None = click.get_current_context().obj
     return value.encode() if value is not None else None
 
 
@@ -387,8 +403,8 @@ def _first_line(path: Path) -> str:
 def _usage(check: Callable[[], Any]) -> None:
     try:
         check()
-    except ForensicsError as error:
-        raise click.UsageError(str(error)) from error
+    except _FATAL as error:
+        raise click.UsageError(_one_line(error)) from error
 
 
 def _tool() -> Tool:

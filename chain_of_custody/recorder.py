@@ -82,6 +82,7 @@ class Recorder:
         self._identity = identity
         self._clock = clock
         self._log = CustodyLog(self._custody, state, lock_seconds=lock_seconds)
+        _filled(context, identity, identity.roster)  # refused before anything is written into the case
         roster = self._take_roster()
         self._roster = roster
         self._context = _filled(context, identity, roster)

@@ -4,9 +4,11 @@ No process that parses evidence holds a key: this module starts `service_process
 
     with CustodyService.start(case=case, key=key, passphrase=passphrase, actor=Actor(name="K. Hansen"),
                               tool=Tool(name="evidex", version="0.1"), case_number="2026-0142", host="ws-17") as custody:
-        start = custody.append("process.start", subject=(Subject(name="KH-1", sha256=…, md5=…, sha1=…),), details={"run": run, …},
-        purpose="…") …                                                     # process; only read CASE/runs/<run> from here on end =
-        custody.append_end_of_run(case, run, details={"tables": {…}, "problems": 3, "planned": 9, "written": 9}, answers=start)
+        exhibit = Subject(name="KH-1", sha256=…, md5=…, sha1=…)
+        start = custody.append("process.start", subject=(exhibit,), details={"run": run, …}, purpose="…")
+        …  # write CASE/runs/<run>; from here on it is only read
+        counts = {"tables": {…}, "problems": 3, "planned": 9, "written": 9}
+        end = custody.append_end_of_run(case, run, details=counts, answers=start)
         print(custody.identity.demonstration, custody.checkpoint().text)
 
 `start` takes the case for this session (`exclusive=False` lets several sessions append in turn), makes CASE/custody with log.init and its

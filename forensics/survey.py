@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Partition types, as TSK names them, that hold no filesystem by definition (UEFI specification, Microsoft, GRUB manual).
 _WITHOUT_FILESYSTEM = ("Microsoft reserved partition", "BIOS Boot partition", "BIOS boot partition")
+RESERVED = "reserved; a partition of this type holds no filesystem"
 _ADVICE_UNLOCK = "unlock the volume with a credential, or image it unlocked"
 _ADVICE_OTHER_TOOL = "read the volume with a tool that knows this kind"
 
@@ -108,7 +109,7 @@ def _not_opened(extent: Extent, name: str | None, why: str) -> tuple[FoundVolume
     if extent.size_bytes == 0:
         return _unread(extent, name, "none of its bytes are in the image"), []  # the layout has a problem for it
     if name is None and extent.type in _WITHOUT_FILESYSTEM:
-        return _unread(extent, name, "reserved; a partition of this type holds no filesystem"), []
+        return _unread(extent, name, RESERVED), []
     if name is not None:
         reason = f"{name} is not read by this version"
         what = f"volume {extent.volume} holds {name}; nothing in it was listed"
@@ -117,7 +118,7 @@ def _not_opened(extent: Extent, name: str | None, why: str) -> tuple[FoundVolume
     else:
         reason = "no filesystem was recognised"
         what = f"no filesystem was recognised in volume {extent.volume}; nothing in it was listed"
-    problem = _problem(extent, "volume-not-read", what, f"{reason}: {why}" if why not in reason else reason, _ADVICE_OTHER_TOOL)
+    problem = _problem(extent, "volume-not-read", what, why if name is None else reason, _ADVICE_OTHER_TOOL)
     return _unread(extent, name, reason, encrypted="ncrypt" in why), [problem]
 
 

@@ -76,6 +76,12 @@ class Case:
         case.save()
         return case
 
+    def discard(self) -> None:
+        """Takes back a case that was begun and in which nothing was done; what else lies in the folder stays."""
+        (self.folder / "case.toml").unlink()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
     def save(self) -> None:
         """Writes case.toml."""
         lines = [
@@ -164,9 +170,9 @@ def check_exhibit(exhibit: str) -> str:
 
 
 def iter_finished_runs(case: Case) -> Iterator[str]:
-    """The runs that are finished, in order."""
+    """The runs that are finished and sealed, in order."""
     for name in case.run_names():
-        if not case.work_of(name).exists() and (case.runs / name / "run.json").is_file():
+        if not case.work_of(name).exists() and (case.folder / "custody" / "manifests" / f"{name}.sha256").is_file():
             yield name
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.schema import ENTRIES
+from forensics.survey import RESERVED
 from pipelines.tables import read_table
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def coverage_rows(exhibit: str, volumes: Sequence[FoundVolume], streams: Mapping
     rows = []
     for found in volumes:
         listed, read, failed = streams.get(found.extent.volume, (0, 0, 0))
-        state = "processed" if found.is_read else "skipped" if found.extent.is_gap or found.encrypted or found.filesystem else "failed"
+        state = "processed" if found.is_read else "skipped" if _is_expected(found) else "failed"
         reason = found.reason
         if found.is_read and not listed:
             state, reason = "failed", "the filesystem could not be listed"
@@ -70,6 +71,11 @@ def coverage_rows(exhibit: str, volumes: Sequence[FoundVolume], streams: Mapping
             }
         )
     return rows
+
+
+def _is_expected(found: FoundVolume) -> bool:
+    """Whether it is known why the tile is not read: a gap, reserved, encrypted, or of a kind that has a name."""
+    return found.extent.is_gap or found.encrypted or found.filesystem is not None or found.reason == RESERVED
 
 
 def count_streams(tables: Path) -> dict[str, tuple[int, int, int]]:

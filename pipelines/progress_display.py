@@ -93,7 +93,9 @@ class Lines(Reporter):
         self._last = time.monotonic()
         left = stage.seconds_left()
         text = f"{stage.name}: {stage.counts()}" + (f", about {left:.0f} s left" if left is not None else "")
-        self._say("progress", text, stage=stage.name, items=stage.items, bytes=stage.bytes, seconds_left=left)
+        self._say(
+            "progress", text, stage=stage.name, items=stage.items, bytes=stage.bytes, seconds_left=None if left is None else round(left)
+        )
 
     def note(self, text: str) -> None:
         """One line."""

@@ -24,8 +24,8 @@ def open_tables(runs: Sequence[Path], *, memory: str = "2GB", threads: int = 2, 
     """A connection in which each table of the runs is a view of its name. It can read no other file and reach no network."""
     connection = duckdb.connect(":memory:", config={"memory_limit": memory, "threads": threads, "preserve_insertion_order": True})
     connection.execute("SET TimeZone = 'UTC'")
-    if scratch is not None:
-        connection.execute(f"SET temp_directory = {_quoted(str(scratch))}")
+    # Without a folder of its own DuckDB would spill into the one that the examiner happens to be in; then it may not spill at all.
+    connection.execute(f"SET temp_directory = {_quoted(str(scratch) if scratch is not None else '')}")
     folders: dict[str, list[str]] = {}
     for run in runs:
         for folder in sorted((run / "tables").iterdir()):

@@ -28,6 +28,7 @@ from pipelines.errors import PipelineError, RunError
 from pipelines.evidence import check_before, check_unchanged
 from pipelines.export import write_and_record_report
 from pipelines.profiles import TOOL, Profile, configure, tool_version
+from pipelines.scheduler import check_scheduler
 from pipelines.stages import RunStages
 from pipelines.tables import write_atomically
 
@@ -118,15 +119,32 @@ def process(request: ProcessRequest, reporter: Reporter) -> RunResult:
         CustodyError: the log cannot be kept; nothing is processed without it.
     """
     check_exhibit(request.exhibit)
+    if request.scheduler:
+        check_scheduler(request.scheduler)
     with open_image(request.image) as image:
         rules, problems = load_rules(request.rules) if request.rules else (None, ())
+        fresh = not (request.case / "case.toml").is_file()
         case = open_case(request.case, number=request.case_number, agency=request.agency)
-        with lock_case(case), _start_custody(request, case) as custody:
-            case = case.with_exhibit(request.exhibit)
-            job = _Job(
-                request=request, image=image, rules=rules, rule_problems=tuple(problems), case=case, custody=custody, reporter=reporter
-            )
-            return job.do()
+        try:
+            _check_room(case)
+            with lock_case(case), _start_custody(request, case) as custody:
+                fresh = False
+                case = case.with_exhibit(request.exhibit)
+                job = _Job(
+                    request=request, image=image, rules=rules, rule_problems=tuple(problems), case=case, custody=custody, reporter=reporter
+                )
+                return job.do()
+        except (CustodyError, RunError):
+            if fresh:  # nothing was done in it: leave no half-made case behind a wrong passphrase or a full disk
+                case.discard()
+            raise
+
+
+def _check_room(case: Case) -> None:
+    free = shutil.disk_usage(case.folder).free
+    if free < _ROOM_BYTES:
+        message = f"only {free} bytes are free where {case.folder} lies; make room, or name another folder for the case"
+        raise RunError(message)
 
 
 def _start_custody(request: ProcessRequest, case: Case) -> CustodyService:
@@ -164,7 +182,6 @@ class _Job:
 
     def do(self) -> RunResult:
         """The whole job."""
-        self._check_room()
         run = self._choose_run()
         checked = check_before(self._image, self._request, self._custody, self._reporter)
         self._check_same_media(run, checked)
@@ -174,6 +191,9 @@ class _Job:
         except BaseException as error:
             self._abort(run, error)
             raise
+        if outcome.planned != outcome.written:
+            message = f"{outcome.planned} tasks were planned and {outcome.written} have a receipt; --resume does the rest"
+            raise RunError(message)
         details = {
             "tables": counts,
             "problems": counts["problems"],
@@ -191,12 +211,6 @@ class _Job:
             head=self._custody.checkpoint().text,
             identity=self._custody.identity,
         )
-
-    def _check_room(self) -> None:
-        free = shutil.disk_usage(self._case.folder).free
-        if free < _ROOM_BYTES:
-            message = f"only {free} bytes are free where {self._case.folder} lies; make room, or name another folder for the case"
-            raise RunError(message)
 
     def _choose_run(self) -> str:
         unfinished = self._case.unfinished_run(self._request.exhibit)
@@ -221,7 +235,8 @@ class _Job:
     def _check_same_media(self, run: str, checked: Checked) -> None:
         """Refuses to go on with a run that was begun over other media."""
         stored = self._case.work_of(run) / _MEDIA
-        if stored.is_file() and stored.read_text(encoding="ascii") != checked.media.sha256:
+        begun = any((self._case.runs / run / "receipts").glob("*.json"))
+        if begun and not (stored.is_file() and stored.read_text(encoding="ascii") == checked.media.sha256):
             message = f"run {run} was begun over another image; leave out --resume to begin a new run, or give the image it was begun with"
             raise RunError(message)
 

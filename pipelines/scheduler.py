@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import urlsplit
 
 from pipelines.batch import run_task
+from pipelines.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from pipelines.tasks import Receipt, RunContext, Task
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Scheduler(Protocol):
@@ -39,3 +43,16 @@ class InlineScheduler:
         """Each task's receipt, in the order of the tasks."""
         for task in tasks:
             yield run_task(context, task)
+
+
+def check_scheduler(address: str) -> None:
+    """Passes for the address of a Dask scheduler on this machine.
+
+    Raises:
+        RunError: it is elsewhere. What a Dask scheduler receives it executes, so nothing is sent off the machine without TLS on
+            both sides, which this version does not set up.
+    """
+    host = urlsplit(address if "://" in address else f"tcp://{address}").hostname
+    if host not in _LOOPBACK:
+        message = f"the scheduler {address} is not on this machine; only {', '.join(_LOOPBACK)} are allowed"
+        raise RunError(message)

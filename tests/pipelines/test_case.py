@@ -60,7 +60,9 @@ def test_runs_are_numbered_on_beyond_999(tmp_path: Path) -> None:
 def test_a_run_is_unfinished_while_it_has_work(tmp_path: Path) -> None:
     case = open_case(tmp_path / "case")
     (case.runs / "001-KH-1").mkdir(parents=True)
-    (case.runs / "001-KH-1" / "run.json").write_text("{}")
+    manifests = case.folder / "custody" / "manifests"
+    manifests.mkdir(parents=True)
+    (manifests / "001-KH-1.sha256").touch()
     case.work_of("001-KH-1").mkdir(parents=True)
     assert case.unfinished_run("KH-1") == "001-KH-1"
     assert case.unfinished_run("KH") is None

@@ -29,6 +29,14 @@ _ENTRY = {
 }
 
 
+def _seal(run: Path) -> None:
+    """Leaves what marks a run as finished and sealed."""
+    (run / "run.json").write_text("{}")
+    manifests = run.parents[1] / "custody" / "manifests"
+    manifests.mkdir(parents=True, exist_ok=True)
+    (manifests / f"{run.name}.sha256").touch()
+
+
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     """A case with one finished run of one entry."""
@@ -37,7 +45,7 @@ def case(tmp_path: Path) -> Case:
     for table in TABLES:
         rows = [{**dict.fromkeys(table.schema.names), **_ENTRY}] if table.name == "entries" else []
         write_rows(tables, table, "000000", rows)
-    (case.runs / "001-KH-1" / "run.json").write_text("{}")
+    _seal(case.runs / "001-KH-1")
     return case
 
 
@@ -133,7 +141,7 @@ def test_a_folder_with_a_quote_in_its_name_is_only_a_name(tmp_path: Path) -> Non
     run = case.runs / "001-KH-1"
     for table in TABLES:
         write_rows(run / "tables", table, "000000", [])
-    (run / "run.json").write_text("{}")
+    _seal(run)
     assert _answer(case, "SELECT count(*) FROM entries") == [(0,)]
 
 
@@ -144,5 +152,5 @@ def test_a_folder_with_a_star_in_its_name_reads_no_other_case(tmp_path: Path) ->
         for table in TABLES:
             entries = [{**dict.fromkeys(table.schema.names), **_ENTRY}] if table.name == "entries" and rows else []
             write_rows(run / "tables", table, "000000", entries)
-        (run / "run.json").write_text("{}")
+        _seal(run)
     assert _answer(open_case(tmp_path / "case*"), "SELECT count(*) FROM entries") == [(0,)]
