@@ -10,7 +10,6 @@ Exit codes
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
@@ -27,29 +26,32 @@ from chain_of_custody.errors import CustodyError
 from chain_of_custody.identity import Person, create_identity, export_public_key, read_roster
 from chain_of_custody.service import CustodyService
 from chain_of_custody.show import iter_entries, iter_text, verdict_text
-from chain_of_custody.statement import Actor, Subject, Tool
+from chain_of_custody.statement import Actor, Tool
 from chain_of_custody.trust import parse_trust
 from chain_of_custody.verify import verify_case
-from forensics.digests import digest_media, parse_expected
+from forensics.digests import parse_expected
 from forensics.errors import ForensicsError
-from forensics.image import open_image
 from forensics.schema import TABLES, table
 from pipelines.case import check_exhibit, iter_finished_runs, lock_case, read_case
 from pipelines.errors import PipelineError
+from pipelines.evidence import evidence_subject
 from pipelines.expectation import ReplayError
 from pipelines.export import write_and_record_report
 from pipelines.info import describe_image, render_info
+from pipelines.passphrase import new_passphrase, read_passphrase
 from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
 from pipelines.query import query_case
 from pipelines.replay import render, replay
 from pipelines.report.errors import ReportError
-from pipelines.result_text import render_rows
+from pipelines.result_text import render_rows, result_lines
 from pipelines.run import ProcessRequest, Signer, process
 from pipelines.scheduler import check_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from chain_of_custody.statement import Subject
 
 COMPLETE, FATAL, USAGE, WITH_PROBLEMS, FAILED = 0, 1, 2, 3, 4
 _FATAL = (ForensicsError, PipelineError, CustodyError, ReplayError, ReportError, OSError)
@@ -136,7 +138,7 @@ def process_command(
         agency=agency,
         profile=Profile(profile),
         rules=rule_folders or (shipped_rules(),),
-        signer=Signer(key=key, passphrase=_passphrase(key, passphrase_fd)),
+        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, _stated_passphrase())),
         workers=workers,
         scheduler=scheduler,
         resume=resume,
@@ -163,7 +165,7 @@ def process_command(
         }
         click.echo(json.dumps(facts))
     else:
-        _print_all(_result_lines(result.counts, result.report, result.head, demonstration=result.identity.demonstration))
+        _print_all(result_lines(result.counts, result.report, result.head, demonstration=result.identity.demonstration))
     return WITH_PROBLEMS if result.problems else COMPLETE
 
 
@@ -179,7 +181,7 @@ def verify(case: Path, *, trust: str | None, expect_head: str | None, evidence: 
         _usage(lambda: parse_trust(trust))
     if expect_head is not None:
         _usage(lambda: parse_head(expect_head))
-    subjects = [_evidence_subject(evidence)] if evidence is not None else []
+    subjects = [_hashed(evidence)] if evidence is not None else []
     verdict = verify_case(case, trust=trust, expect_head=expect_head, evidence=subjects)
     _print_all([json.dumps(verdict.to_dict(), indent=1)] if as_json else verdict_text(verdict))
     return verdict.exit_code
@@ -200,7 +202,12 @@ def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int 
     with (
         lock_case(opened),
         CustodyService.start(
-            case=case, key=key, passphrase=_passphrase(key, passphrase_fd), actor=Actor(), tool=_tool(), host=platform.node()
+            case=case,
+            key=key,
+            passphrase=read_passphrase(key, passphrase_fd, _stated_passphrase()),
+            actor=Actor(),
+            tool=_tool(),
+            host=platform.node(),
         ) as custody,
         reporter_for(sys.stderr, as_json=False) as reporter,
     ):
@@ -262,7 +269,7 @@ def keys() -> None:
 @_PASSPHRASE_FD
 def keys_new(folder: Path, *, agency: str, name: str, origin: str, p256: bool, passphrase_fd: int | None) -> int:
     """Make an identity in FOLDER: root key, examiner's key, processor key, log key and roster."""
-    passphrase = _new_passphrase(passphrase_fd)
+    passphrase = new_passphrase(passphrase_fd, _stated_passphrase())
     people = (
         Person(name=name, role="examiner", p256=p256),
         Person(name=platform.node() or "workstation", role="processor"),
@@ -300,7 +307,7 @@ def keys_show(roster: Path) -> int:
 @_PASSPHRASE_FD
 def keys_export(key: Path, target: Path, *, passphrase_fd: int | None) -> int:
     """Write the public key of KEY to TARGET and print its fingerprint."""
-    click.echo(export_public_key(key, _passphrase(key, passphrase_fd), target))
+    click.echo(export_public_key(key, read_passphrase(key, passphrase_fd, _stated_passphrase()), target))
     return COMPLETE
 
 
@@ -341,70 +348,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else COMPLETE)
 
 
-def _result_lines(counts: dict[str, int], index: Path, head: str, *, demonstration: bool) -> list[str]:
-    artifacts = sum(rows for name, rows in counts.items() if name.startswith("artifact_"))
-    lines = [
-        f"entries   {counts['entries']}",
-        f"hits      {counts['hits']}",
-        f"artifacts {artifacts} rows in {sum(name.startswith('artifact_') for name in counts)} tables",
-        f"problems  {counts['problems']}" + (": see the report" if counts["problems"] else ""),
-        f"report    {index}",
-        f"head      {head}",
-    ]
-    if demonstration:
-        lines.append("signed with a DEMONSTRATION identity that identifies nobody; `evidex keys new` makes a real one")
-    return lines
-
-
-def _evidence_subject(path: Path) -> Subject:
-    with open_image(path) as image, reporter_for(sys.stderr, as_json=False) as reporter:
-        reporter.stage("hash the media", size_bytes=image.size)
-        media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
-    return Subject(name=path.name, sha256=media.sha256, md5=media.md5, sha1=media.sha1)
-
-
-def _passphrase(key: Path | None, descriptor: int | None) -> bytes | None:
-    """The passphrase of a key: from the descriptor, the environment, or a prompt where there is a terminal."""
-    if key is None:
-        return None
-    given = _given_passphrase(descriptor)
-    if given is None and "ENCRYPTED" in _first_line(key) and sys.stdin.isatty():
-        return getpass.getpass("passphrase: ").encode()
-    return given
-
-
-def _new_passphrase(descriptor: int | None) -> bytes | None:
-    given = _given_passphrase(descriptor)
-    if given is not None or not sys.stdin.isatty():
-        return given
-    first = getpass.getpass("new passphrase: ")
-    if first != getpass.getpass("again: "):
-        message = "the two passphrases differ"
-        raise click.UsageError(message)
-    return first.encode() or None
-
-
-def _given_passphrase(descriptor: int | None) -> bytes | None:
-    if descriptor is not None:
-        with os.fdopen(descriptor, "rb") as stream:
-            return stream.readline().rstrip(b"\r\n")
-    value: str | None = click.get_current_context().obj
-    return value.encode() if value is not None else None
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii", errors="replace") as file:
-            return file.readline()
-    except OSError:
-        return ""
-
-
 def _usage(check: Callable[[], Any]) -> None:
     try:
         check()
     except _FATAL as error:
         raise click.UsageError(_one_line(error)) from error
+
+
+def _hashed(evidence: Path) -> Subject:
+    with reporter_for(sys.stderr, as_json=False) as reporter:
+        return evidence_subject(evidence, reporter)
+
+
+def _stated_passphrase() -> str | None:
+    """What EVIDEX_PASSPHRASE said when the program was started."""
+    stated: str | None = click.get_current_context().obj
+    return stated
 
 
 def _tool() -> Tool:

@@ -11,7 +11,7 @@ No process that parses evidence holds a key: this module starts `service_process
         end = custody.append_end_of_run(case, run, details=counts, answers=start)
         print(custody.identity.demonstration, custody.checkpoint().text)
 
-`start` takes the case for this session (`exclusive=False` lets several sessions append in turn), makes CASE/custody with log.init and its
+`start` takes the case while it runs (`exclusive=False` lets several services append in turn), makes CASE/custody with log.init and its
 checkpoint if there is none, declares what a crash left, and raises a CustodyError with one clear line otherwise: PassphraseError,
 KeyFileError, IdentityError (not enrolled, expired, another person's key), LogBusyError, RollbackError, LogDamagedError, LogWriteError.
 After process.end, process.abort and log.seal the checkpoint is made by itself.
@@ -49,7 +49,7 @@ _DEFAULT_LOCK_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who signs in this session.
+    """Who signs while the service runs.
 
     Attributes:
         demonstration: made by a first run without a key; it identifies nobody and must be shown as such.

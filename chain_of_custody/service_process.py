@@ -100,7 +100,7 @@ def _start(request: dict[str, Any], session: contextlib.ExitStack) -> tuple[Reco
 
 @contextlib.contextmanager
 def _only_writer(case: Path) -> Iterator[None]:
-    """Holds the case for this session: a second run over it at the same time is refused at once."""
+    """Holds the case while the service runs: a second run over it at the same time is refused at once."""
     path = case / "custody" / ".session"
     lock = FileLock(path, timeout=0, fallback_to_soft=False)
     try:

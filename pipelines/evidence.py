@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from chain_of_custody.statement import Subject
 from forensics.digests import MediaDigests, Verdict, compare_digests, digest_media
-from forensics.image import source_state
+from forensics.image import open_image, source_state
 from pipelines.errors import DigestMismatchError, SourceChangedError
 from pipelines.profiles import Profile
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chain_of_custody.service import CustodyService
     from forensics.digests import DigestMatch
     from forensics.exhibit import SourceState
@@ -79,6 +81,18 @@ def check_unchanged(image: Image, request: ProcessRequest, before: Checked, cust
         message = f"{image.path.name} changed while it was being read: {changed}; this run cannot be relied on. Find out what wrote to it."
         raise SourceChangedError(message)
     return how
+
+
+def evidence_subject(path: Path, reporter: Reporter) -> Subject:
+    """The media of an image at hand, by its digests, to be held against those in a log.
+
+    Raises:
+        ImageError: the image cannot be opened.
+    """
+    with open_image(path) as image:
+        reporter.stage("hash the media", size_bytes=image.size)
+        media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
+    return _subject(path.name, media)
 
 
 def _subject(exhibit: str, media: MediaDigests) -> Subject:

@@ -1,4 +1,4 @@
-"""Rows of a query as text: a table for a terminal, CSV, or JSON lines. Values come from evidence, so nothing in them may act."""
+"""Results as text: what a run gave, and rows of a query as a table, CSV or JSON lines. Nothing from evidence may act in them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from forensics.names import escape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 _TABLE_ROWS = 1000
 _TABLE_WIDTH = 80
@@ -29,6 +30,22 @@ def render_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], form: str
         yield from (json.dumps(dict(zip(columns, map(_plain, row), strict=True))) for row in rows)
     else:
         yield from _table(columns, iter(rows))
+
+
+def result_lines(counts: dict[str, int], index: Path, head: str, *, demonstration: bool) -> list[str]:
+    """What a finished run gave, for the person who started it; head is that of the custody log."""
+    artifacts = sum(rows for name, rows in counts.items() if name.startswith("artifact_"))
+    lines = [
+        f"entries   {counts['entries']}",
+        f"hits      {counts['hits']}",
+        f"artifacts {artifacts} rows in {sum(name.startswith('artifact_') for name in counts)} tables",
+        f"problems  {counts['problems']}" + (": see the report" if counts["problems"] else ""),
+        f"report    {index}",
+        f"head      {head}",
+    ]
+    if demonstration:
+        lines.append("signed with a DEMONSTRATION identity that identifies nobody; `evidex keys new` makes a real one")
+    return lines
 
 
 def _table(columns: Sequence[str], rows: Iterator[Sequence[Any]]) -> Iterator[str]:
