@@ -59,6 +59,8 @@ KNOWN = {
     "ntfs-grr": re.compile(r"(.*/)?\.:.*"),
     # The name ends with a carriage return; fls writes a control character as ^.
     "hfsplus-dfvfs": re.compile(r"\.HFS\+ Private Directory Data\^"),
+    # An encrypted name, so any bytes: fls writes the control characters among them as ^.
+    "ext4view-disk1": re.compile(r"encrypted_dir/.*\^.*"),
 }
 _NOTHING = re.compile(r"(?!)")
 

@@ -282,7 +282,9 @@ def test_a_second_exhibit_in_a_case_is_normal_work(ground: Ground, good: Path) -
 
 def test_an_exhibit_number_that_leaves_the_case(ground: Ground, good: Path) -> None:
     answer = evidex("process", good, "--case", ground.case, "--exhibit", "../x", "--examiner", "E", state=ground.folder / "state")
-    refused(answer, "../x")
+    assert answer.returncode == 2
+    assert "Error: exhibit number '../x' cannot be used" in answer.stderr
+    assert not ground.case.exists()
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty"])
