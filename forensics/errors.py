@@ -6,6 +6,8 @@ ForensicsError                 base; fatal to the exhibit unless a subclass says
         SegmentMissingError    a segment of the set is not there
         UnsupportedImageError  the container is known by its signature, and we do not read it
     ImageReadError             a byte range of the image cannot be read; belongs to one item
+    CredentialError            the credentials file cannot be used; its message never quotes a secret
+    ArchiveError               an archive or container inside a file cannot be opened; belongs to one item
     VolumeError                a partition table cannot be read; belongs to one volume
     FilesystemError            a filesystem cannot be opened; belongs to one volume
     StreamReadError            a stream cannot be read; belongs to one item
@@ -45,6 +47,14 @@ class UnsupportedImageError(ImageError):
 
 class ImageReadError(ForensicsError):
     """A byte range of the image cannot be read. Belongs to the item that needed it."""
+
+
+class CredentialError(ForensicsError):
+    """The credentials file cannot be used. Fatal, because unlocking was asked for; the message never quotes a secret."""
+
+
+class ArchiveError(ForensicsError):
+    """A file that holds other files cannot be opened. Belongs to the file."""
 
 
 class VolumeError(ForensicsError):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from dissect.util.stream import AlignedStream
-
 from forensics.containers.kinds import identify
 from forensics.containers.virtual import open_virtual_disk
 from forensics.errors import ImageError
@@ -87,20 +85,6 @@ class Image:
     def close(self) -> None:
         """Closes the files."""
         _release(self._media.files)
-
-
-class ImageStream(AlignedStream):  # type: ignore[misc]  # dissect.util is untyped
-    """An image as a seekable binary file object, for dissect. Each user takes one of its own.
-
-    A read of damaged bytes raises ImageReadError.
-    """
-
-    def __init__(self, image: Image) -> None:
-        super().__init__(image.size)
-        self._image = image
-
-    def _read(self, offset: int, length: int) -> bytes:
-        return self._image.read_at(offset, length)
 
 
 def open_image(path: Path) -> Image:

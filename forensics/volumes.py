@@ -18,8 +18,8 @@ from dissect.volume.exceptions import Error as DissectVolumeError
 
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.gpt_backup import read_backup
-from forensics.image import ImageStream
 from forensics.sleuthkit import Partition, read_partitions
+from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +108,7 @@ def _read_with_dissect(image: Image) -> tuple[Partition, ...]:
     """Partitions that dissect.volume finds with small or large sectors; empty if it finds no table either way."""
     for sector in (512, _LARGE_SECTOR):
         try:
-            disk = Disk(ImageStream(image), sector_size=sector)
+            disk = Disk(SourceStream(image), sector_size=sector)
         except (DissectVolumeError, EOFError, ImageReadError, ValueError, UnicodeDecodeError):
             continue
         scheme = "gpt" if isinstance(disk.scheme, GPT) else "apm" if isinstance(disk.scheme, APM) else "dos"

@@ -47,7 +47,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "dissect.hypervisor": ("forensics/containers/disk.py",),
     "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
     "dissect.target": ("forensics/artifacts/dissect_source.py",),
-    "dissect.util": ("forensics/containers/disk.py", "forensics/image.py"),  # AlignedStream: the stream that dissect asks for
+    "dissect.util": ("forensics/source.py",),  # AlignedStream: the stream that dissect asks for
     "dissect.volume": ("forensics/volumes.py",),
     "duckdb": ("pipelines/query.py",),
     "filelock": (

@@ -28,7 +28,7 @@ from forensics.artifacts.ntfs_names import remember_names
 from forensics.artifacts.remarks import Remarks, listening
 from forensics.boundary import attempt, crash_behind
 from forensics.errors import ForensicsError
-from forensics.image import ImageStream
+from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,7 +129,7 @@ def open_artifact_source(image: Image) -> ArtifactSource:
     """
     remarks = Remarks("")
     target = _new_target()
-    target.disks.add(RawContainer(ImageStream(image)))
+    target.disks.add(RawContainer(SourceStream(image)))
 
     def open_all() -> None:
         _open_filesystems(target, remarks)

@@ -23,12 +23,12 @@ from dissect.hypervisor.disk.vhd import VHD
 from dissect.hypervisor.disk.vhdx import VHDX
 from dissect.hypervisor.disk.vmdk import SparseDisk
 from dissect.hypervisor.exceptions import Error as HypervisorError
-from dissect.util.stream import AlignedStream
 
 from forensics.block_cache import BlockCache
 from forensics.errors import ImageError, ImageReadError
 from forensics.exhibit import shown
 from forensics.media import iter_salvaged
+from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,17 +58,6 @@ MAX_UNIT_BYTES = 2 * 1024 * 1024
 _SECTOR_BYTES = 512
 _L2_CACHE_BYTES = 16 * 1024 * 1024
 _L2_ENTRY_BYTES = 40  # an int in a list
-
-
-class SourceStream(AlignedStream):  # type: ignore[misc]  # dissect.util is untyped
-    """A source file as a file object. It has no `name`, so that the library cannot look for files beside it."""
-
-    def __init__(self, file: SourceFile) -> None:
-        super().__init__(file.size, align=512)
-        self._file = file
-
-    def _read(self, offset: int, length: int) -> bytes:
-        return self._file.read_at(offset, length)
 
 
 class DiskReader:

@@ -34,6 +34,11 @@ class Recovery(StrEnum):
     DELETED = "deleted metadata"
     DELETED_NAME = "deleted name"
     ORPHAN = "orphan"
+    SLACK = "slack"
+    UNALLOCATED = "unallocated"
+    CARVED = "carved"
+    MEMBER = "archive member"
+    SHADOW_COPY = "shadow copy"
 
 
 class Content(StrEnum):
@@ -46,11 +51,15 @@ class Content(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class StreamAddress:
-    """Where a stream stands in a volume: metadata address (inode, MFT entry) and TSK's attribute type and identifier."""
+    """Where a stream stands in a volume: metadata address (inode, MFT entry) and TSK's attribute type and identifier.
+
+    Readers other than TSK's number the latter two as they need; `slack` means what lies behind the attribute's end in its last block.
+    """
 
     metadata_address: int
     attribute_type: int
     attribute_id: int
+    slack: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +83,10 @@ class Entry:
         size: size in bytes as the filesystem states it; None where it states none.
         times: NTFS: $STANDARD_INFORMATION.
         name_times: NTFS $FILE_NAME; None elsewhere.
+        overwritten: of a deleted or orphan stream, whether some of its blocks are allocated to others by now, so that its content is not
+            what it was; None where that is not known or does not apply.
+        start_byte: first byte of a stream that lies in one piece, counted from the start of its volume: of slack and of unallocated
+            space; None for others.
     """
 
     path: bytes
@@ -94,6 +107,8 @@ class Entry:
     mode: int | None
     links: int | None
     sequence: int | None
+    overwritten: bool | None = None
+    start_byte: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +138,13 @@ class Stream(Protocol):
 
 
 class FilesystemReader(Protocol):
-    """Lists one filesystem and reads its streams."""
+    """Lists one filesystem and reads its streams.
+
+    Attributes:
+        filesystem: its name: "ntfs", "xfs", "apfs", "tar", …
+    """
+
+    filesystem: str
 
     def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
         """Every entry's every stream, each once; a Problem for each that could not be listed whole."""

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.errors import ImageError, SegmentMissingError, UnsupportedImageError
-from forensics.image import ImageStream, open_image, source_state
+from forensics.image import open_image, source_state
+from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ def test_a_stream_behaves_like_a_file(tmp_path: Path) -> None:
         @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-len(MEDIA), len(MEDIA)), st.integers(-1, 20000)), max_size=8))
         def check(steps: list[tuple[int, int, int]]) -> None:
             """Seeking and reading give what `io.BytesIO` over the media gives."""
-            stream, model = ImageStream(image), io.BytesIO(MEDIA)
+            stream, model = SourceStream(image), io.BytesIO(MEDIA)
             for whence, offset, length in steps:
                 if whence == os.SEEK_SET and offset < 0:
                     continue
@@ -92,7 +93,7 @@ def test_a_stream_behaves_like_a_file(tmp_path: Path) -> None:
 
 def test_two_streams_do_not_move_each_other(tmp_path: Path) -> None:
     with open_image(split(tmp_path)) as image:
-        first, second = ImageStream(image), ImageStream(image)
+        first, second = SourceStream(image), SourceStream(image)
         first.seek(5000)
         assert second.read(3) == MEDIA[:3]
         assert first.read(3) == MEDIA[5000:5003]

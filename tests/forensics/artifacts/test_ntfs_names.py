@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.artifacts.ntfs_names import FolderNames
-from forensics.image import ImageStream, open_image
+from forensics.image import open_image
+from forensics.source import SourceStream
 
 pytestmark = pytest.mark.corpus
 
 
 @pytest.fixture(scope="module")
 def mft(corpus_image):
-    return NTFS(ImageStream(open_image(corpus_image("ntfs-colinfinck")))).mft
+    return NTFS(SourceStream(open_image(corpus_image("ntfs-colinfinck")))).mft
 
 
 @pytest.fixture(scope="module")
