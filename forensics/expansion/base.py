@@ -58,8 +58,12 @@ class Opener(Protocol):
     name: str
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
-        """Whether a content is of this kind: by its first bytes (1 MiB, or all if fewer), its MIME type, and the file's name for what
-        has no signature. Never raises.
+        """Whether a content is of this kind. Never raises.
+
+        Args:
+            head: its first MiB, or all if shorter.
+            mime_type: its MIME type by libmagic.
+            name: the file's name, for what has no signature.
         """
 
     def iter_members(self, file: BinaryIO, size: int, name: str, credentials: tuple[Credential, ...]) -> Iterator[Member | Problem]:
