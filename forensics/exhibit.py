@@ -41,6 +41,8 @@ class Container(StrEnum):
     VHD = "vhd"
     VHDX = "vhdx"
     VDI = "vdi"
+    PARALLELS = "parallels"
+    ASIF = "asif"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,11 @@ class SourceFile:
     def segment(self) -> Segment:
         """This file as a segment."""
         return Segment(name=self.name, path=self.path, size=self.size)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode: equal for two names of one file."""
+        return self._identity
 
     def read_at(self, offset: int, length: int) -> bytes:
         """The bytes `file[offset : offset + length]`, short only at the end of the file.

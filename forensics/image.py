@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from forensics.containers.kinds import identify
+from forensics.containers.parallels import descriptor_in
 from forensics.containers.virtual import open_virtual_disk
 from forensics.errors import ImageError
 from forensics.ewf import open_ewf
@@ -88,7 +89,7 @@ class Image:
 
 
 def open_image(path: Path) -> Image:
-    """The image that the file is, or is a segment of.
+    """The image that the file is, or is a segment of; or that the folder is, if it is the disk folder of Parallels.
 
     Raises:
         ImageNotFoundError: there is no such file.
@@ -96,10 +97,11 @@ def open_image(path: Path) -> Image:
         UnsupportedImageError: the container is known and not read, or needs a file that belongs to no exhibit.
         ImageError: it is no regular file, cannot be read, or is damaged so that the media is not whole.
     """
-    first = SourceFile(path)
+    descriptor = descriptor_in(path)
+    first = SourceFile(descriptor or path)
     files: Sequence[SourceFile] = (first,)
     try:
-        container = identify(first)
+        container = Container.PARALLELS if descriptor else identify(first)
         if container is Container.RAW:
             paths, problems = split_raw_set(path)
             files = _open_all(paths, first)

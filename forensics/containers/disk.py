@@ -1,12 +1,13 @@
-"""One reader over what dissect.hypervisor opens: bounded, cached, never short without saying so.
+"""One reader over every virtual disk, and those that dissect.hypervisor reads: bounded, cached, never short without saying so.
 
-The owner file of dissect.hypervisor. Each format's module checks the file first and says in which units the disk is stored;
-here only one unit, or a part of one, is asked for at a time, because the library reads wrong bytes across units (VDI: whatever lies
-behind the first block; VHDX: what lies behind the block when the read starts inside it) or fails (VMDK: in the last grain). What comes back
-short, because the file is cut off, is an error and never zeros.
+The owner file of dissect.hypervisor. Each format's module checks the file first and says in which units the disk is stored; here
+only one unit, or a part of one, is asked for at a time, because the library reads wrong bytes across units (VDI: whatever lies behind
+the first block) or fails (VMDK: in the last grain). What comes back short, because the file is cut off, is an error and never zeros.
 
-What is refused before the library sees it: any disk that needs another disk (backing file, parent, data file), so that no name
-inside evidence makes us open a file of this computer.
+The library never opens a file: it is given streams. What it does not do right with parents is done here instead: a QCOW2 gets its
+backing file after its header was read, because the library would take a raw one for QCOW2 by its first bytes; a VMDK grain that was
+unmapped is zeros and not the parent's. VHD (no parents in the library), VHDX (it opens parents by path), Parallels and ASIF
+(tables without bound in memory; unknown states taken for data) are read in modules of their own.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from dissect.hypervisor.disk.qcow2 import QCow2
 from dissect.hypervisor.disk.vdi import VDI
-from dissect.hypervisor.disk.vhd import VHD
-from dissect.hypervisor.disk.vhdx import VHDX
 from dissect.hypervisor.disk.vmdk import SparseDisk
 from dissect.hypervisor.exceptions import Error as HypervisorError
 
-from forensics.block_cache import BlockCache
+from forensics.block_cache import CACHE_BYTES, BlockCache
 from forensics.errors import ImageError, ImageReadError
 from forensics.exhibit import shown
 from forensics.media import iter_salvaged
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from forensics.exhibit import SourceFile
     from forensics.media import MediaBlock
+    from forensics.source import ByteSource
 
     # The disk's bytes at an offset, of a length; both in bytes.
     ReadDisk = Callable[[int, int], bytes]
@@ -56,19 +56,19 @@ FAILURES = (
 )
 MAX_UNIT_BYTES = 2 * 1024 * 1024
 _SECTOR_BYTES = 512
-_L2_CACHE_BYTES = 16 * 1024 * 1024
 _L2_ENTRY_BYTES = 40  # an int in a list
+_UNMAPPED = 1  # the first nibble of an SESparse grain table's entry
 
 
 class DiskReader:
     """The media of a virtual disk, read unit by unit. Threads may share it; they take turns."""
 
-    def __init__(self, read: ReadDisk, *, size: int, unit: int) -> None:
+    def __init__(self, read: ReadDisk, *, size: int, unit: int, cache_bytes: int = CACHE_BYTES) -> None:
         """`read` gives the disk's bytes; `size` and `unit` are bytes; it is never asked to cross a multiple of `unit`."""
         self._read = read
         self._size = size
         self._unit = unit
-        self._cache = BlockCache()
+        self._cache = BlockCache(cache_bytes)
         self._lock = Lock()
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -113,37 +113,80 @@ class DiskReader:
         return data
 
 
-def open_qcow2(file: SourceFile) -> ReadDisk:
-    """The disk of a QCOW2 file that needs no other file."""
+class _Headed:
+    """A file as if it began with other bytes."""
+
+    def __init__(self, file: SourceFile, head: bytes) -> None:
+        self._file = file
+        self._head = head
+        self.size = file.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = self._file.read_at(offset, length)
+        return (self._head[offset:] + data[max(0, len(self._head) - offset) :])[:length]
+
+
+class _GrainDisk(SparseDisk):  # type: ignore[misc]  # dissect.hypervisor is untyped
+    """A sparse extent in which an unmapped grain (SESparse) is zeros; the library reads the parent there, where VMware and QEMU do not."""
+
+    def _lookup_grain(self, grain: int) -> int:
+        if self.is_sesparse:
+            directory, entry = divmod(grain, self._grain_table_size)
+            table = self._lookup_grain_table(directory)
+            if table and table[entry] >> 60 == _UNMAPPED:
+                return 1  # the library's sign for zeros
+        return int(super()._lookup_grain(grain))
+
+
+class _Sectors:
+    """A byte source as the library asks a VMDK's parent for it."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+
+    def read_sectors(self, sector: int, count: int) -> bytes:
+        return self._source.read_at(sector * _SECTOR_BYTES, count * _SECTOR_BYTES)
+
+
+def open_qcow2(
+    file: SourceFile, head: bytes, *, data: ByteSource | None = None, backing: ByteSource | None = None, cache_bytes: int = CACHE_BYTES
+) -> ReadDisk:
+    """The disk of a QCOW2 file that is read as if it began with `head`, which states no backing file.
+
+    Args:
+        file: it holds the tables.
+        head: header as the library understands it.
+        data: what holds the clusters; None if the file itself does.
+        backing: what is read where no cluster is; None for zeros.
+        cache_bytes: how much of its tables may be kept.
+    """
 
     def opened() -> ReadDisk:
-        disk = QCow2(SourceStream(file))
+        disk = QCow2(SourceStream(_Headed(file, head)), data_file=SourceStream(data) if data else None)
+        disk.backing_file = SourceStream(backing) if backing else None
         # The library keeps 128 level-2 tables, whatever their size: over a gigabyte with clusters of 2 MiB.
-        kept = max(4, min(128, _L2_CACHE_BYTES // (disk.l2_size * _L2_ENTRY_BYTES)))
+        kept = max(1, min(128, cache_bytes // 2 // (disk.l2_size * _L2_ENTRY_BYTES)))
         disk.l2_table = lru_cache(kept)(disk.l2_table.__wrapped__)
         return _of_stream(disk.open())
 
     return _translated(file, opened)
 
 
-def open_vmdk(file: SourceFile) -> ReadDisk:
-    """One sparse VMDK extent. Not the library's whole VMDK: that wants a parent's identifier in every extent, and would open a parent."""
-    return _translated(file, lambda: _of_sectors(SparseDisk(SourceStream(file)), _SECTOR_BYTES))
+def open_vmdk(file: SourceFile, parent: ByteSource | None = None) -> ReadDisk:
+    """One sparse VMDK extent, over the same range of its parent's disk.
+
+    Not the library's whole VMDK: that wants a parent's identifier in every extent, and would open a parent by its path.
+    """
+
+    def opened() -> ReadDisk:
+        return _of_sectors(_GrainDisk(SourceStream(file), parent=_Sectors(parent) if parent else None))
+
+    return _translated(file, opened)
 
 
-def open_vhd(file: SourceFile) -> ReadDisk:
-    """The disk of a fixed or dynamic VHD."""
-    return _translated(file, lambda: _of_sectors(VHD(SourceStream(file)).disk, _SECTOR_BYTES))
-
-
-def open_vhdx(file: SourceFile, sector_size: int) -> ReadDisk:
-    """The disk of a VHDX without parent; its sectors have that many bytes."""
-    return _translated(file, lambda: _of_sectors(VHDX(SourceStream(file)), sector_size))
-
-
-def open_vdi(file: SourceFile) -> ReadDisk:
-    """The disk of a VDI without parent."""
-    return _translated(file, lambda: _of_stream(VDI(SourceStream(file)).open()))
+def open_vdi(file: SourceFile, parent: ByteSource | None = None) -> ReadDisk:
+    """The disk of a VDI, over its parent's."""
+    return _translated(file, lambda: _of_stream(VDI(SourceStream(file), SourceStream(parent) if parent else None).open()))
 
 
 def unit_of(block_size: int) -> int:
@@ -154,6 +197,22 @@ def unit_of(block_size: int) -> int:
     return unit
 
 
+def by_block(read: Callable[[int, int, int], bytes], block_size: int) -> ReadDisk:
+    """Reads cut at the borders of blocks: `read` is asked for a block's index, an offset inside the block and a length."""
+
+    def read_disk(offset: int, length: int) -> bytes:
+        parts = []
+        while length > 0:
+            index, skip = divmod(offset, block_size)
+            part = min(length, block_size - skip)
+            parts.append(read(index, skip, part))
+            offset += part
+            length -= part
+        return b"".join(parts)
+
+    return read_disk
+
+
 def _of_stream(stream: Any) -> ReadDisk:
     def read(offset: int, length: int) -> bytes:
         stream.seek(offset)
@@ -162,13 +221,13 @@ def _of_stream(stream: Any) -> ReadDisk:
     return read
 
 
-def _of_sectors(disk: Any, sector_size: int) -> ReadDisk:
+def _of_sectors(disk: Any) -> ReadDisk:
     """Not through the disk's own stream: that rounds up to 8 KiB and then asks for what lies behind the end."""
 
     def read(offset: int, length: int) -> bytes:
-        first, end = offset // sector_size, -(-(offset + length) // sector_size)
+        first, end = offset // _SECTOR_BYTES, -(-(offset + length) // _SECTOR_BYTES)
         data = bytes(disk.read_sectors(first, end - first))
-        return data[offset - first * sector_size :][:length]
+        return data[offset - first * _SECTOR_BYTES :][:length]
 
     return read
 

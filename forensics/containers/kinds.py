@@ -55,9 +55,9 @@ KINDS: tuple[Kind, ...] = (
     Kind(-512, b"koly", "DMG (Apple UDIF)", advice="convert it to raw with dmg2img or hdiutil"),
     Kind(0, b"encrcdsa", "encrypted DMG (Apple)", advice="decrypt it with hdiutil"),
     Kind(0, b"sprs", "sparse image (Apple)", advice="convert it to raw with hdiutil"),
-    Kind(0, b"shdw", "ASIF (Apple sparse image)", advice="convert it to raw with hdiutil"),
-    Kind(0, b"WithoutFreeSpace", "Parallels disk", advice="convert it to raw with qemu-img"),
-    Kind(0, b"WithouFreSpacExt", "Parallels disk", advice="convert it to raw with qemu-img"),
+    Kind(0, b"shdw", "ASIF", Container.ASIF),  # huven/asif-format, "Header"
+    Kind(0, b"WithoutFreeSpace", "Parallels", Container.PARALLELS),  # QEMU docs/interop/parallels.rst
+    Kind(0, b"WithouFreSpacExt", "Parallels", Container.PARALLELS),
     Kind(0, b"QED\x00", "QED", advice="convert it to raw with qemu-img"),
     Kind(0, b"ASDF", "ASDF (acquire)", advice="convert it to raw with asdf-dd"),
     Kind(0, b"7z\xbc\xaf\x27\x1c", f"7z: {_ARCHIVE}", advice=_UNPACK),

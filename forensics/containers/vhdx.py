@@ -1,135 +1,138 @@
-"""VHDX: what is checked before the disk is opened.
+"""VHDX, fixed, dynamic or differencing: where its blocks lie, and its parent.
 
-References: [MS-VHDX] 2.2.2 "Headers", 2.2.3 "Region Table", 2.6 "Metadata Region", 2.6.2.6 "Parent Locator".
+The blocks are looked up here because dissect.hypervisor opens a parent by the path that the disk states, takes no stream for it, and
+counts wrong in a sector bitmap when a read starts inside a byte of it. A parent is taken from the exhibit's folder under any of the
+names that the child states, if its contents are those over which the child was made: [MS-VHDX] 2.6.2.6.3 asks that its DataWriteGuid
+be the one that the child states, and Hyper-V refuses it otherwise.
+
+References: [MS-VHDX] 2.4 "Blocks", 2.5 "BAT", 2.6.2.6.3 "VHDX Parent Locator".
 """
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from forensics.containers.disk import DiskReader, open_vhdx, unit_of
-from forensics.errors import ImageError, UnsupportedImageError
+from forensics.containers.beside import Reference
+from forensics.containers.disk import MAX_UNIT_BYTES, DiskReader, by_block
+from forensics.containers.lineage import Underlay, size_problems
+from forensics.containers.sector_bitmap import SectorBitmap
+from forensics.containers.vhdx_tables import read_tables
+from forensics.errors import ImageError, ImageReadError
 from forensics.exhibit import Container, shown
 from forensics.media import Media
-from forensics.names import escape_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from forensics.containers.disk import ReadDisk
+    from forensics.containers.lineage import Lineage
+    from forensics.containers.vhdx_tables import VhdxTables
+    from forensics.errors import Problem
     from forensics.exhibit import SourceFile
 
-_KIB = 1024
-_HEADERS = (64 * _KIB, 128 * _KIB)
-_REGION_TABLES = (192 * _KIB, 256 * _KIB)
-_HEADER = struct.Struct("<4sIQ16s16s16s")
-_REGION_HEADER = struct.Struct("<4sIII")
-_REGION = struct.Struct("<16sQII")
-_METADATA_HEADER = struct.Struct("<8sHH20x")
-_METADATA = struct.Struct("<16sIIII")
-_MAX_ENTRIES = 2047  # [MS-VHDX] 2.2.3.1 and 2.6.1.1
-_METADATA_REGION = UUID("8B7CA206-4790-4B9A-B8FE-575F050F886E")
-_FILE_PARAMETERS = UUID("CAA16737-FA36-4D43-B3B6-33F0AA44E76B")
-_DISK_SIZE = UUID("2FA54224-CD1B-4876-B211-5DBED83BF4B8")
-_SECTOR_SIZE = UUID("8141BF1D-A96F-4709-BA47-F233A8FAAB5F")
-_PARENT_LOCATOR = UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C")
-_HAS_PARENT = 2
-_LOCATOR_HEADER_BYTES = 20
-_LOCATOR_ENTRY = struct.Struct("<IIHH")
-_MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = _KIB * _KIB, 256 * _KIB * _KIB
-_MAX_DISK_BYTES = 64 << 40
-_SECTOR_SIZES = (512, 4096)
+_MAGIC = b"vhdxfile"
+_PATHS = ("relative_path", "volume_path", "absolute_win32_path")
+_LINKS = ("parent_linkage", "parent_linkage2")
+_ENTRY_BYTES = 8
+# 2.5.1.1 and 2.5.1.2: the state in the lowest 3 bits, the place in the file from bit 20, so that the value without the state is bytes.
+_STATE, _PLACE = 0b111, ~((1 << 20) - 1)
+_NOT_PRESENT, _FULLY_PRESENT, _PARTIALLY_PRESENT = 0, 6, 7
+_ZEROS = (1, 2, 3)  # undefined, zero, unmapped: the parent is not asked
+_BITMAP_PRESENT = 6
+_CHUNK_SECTORS = 1 << 23  # 2.4: sectors that one sector bitmap block describes
 
 
-def open_disk(file: SourceFile) -> Media:
-    """The media of a VHDX file that stands alone and was closed cleanly.
+def open_disk(file: SourceFile, lineage: Lineage) -> Media:
+    """The media of a VHDX file that was closed cleanly.
 
     Raises:
-        UnsupportedImageError: it is a differencing disk, whose parent is named and never opened, or its log was not replayed.
-        ImageError: its tables are damaged or state what cannot be.
+        SegmentMissingError: it is a differencing disk whose parent does not lie beside it; the message names it.
+        UnsupportedImageError: its log was not replayed.
+        ImageError: its tables are damaged or state what cannot be, or what lies beside it is not its parent.
     """
-    _check_log(file)
-    items = _metadata(file)
-    block_size, flags = struct.unpack("<II", _item(file, items, _FILE_PARAMETERS, 8))
-    if flags & _HAS_PARENT:
-        message = f"{shown(file.path)}: is a differencing VHDX over '{_parent(file, items)}', which is not opened; give a merged image"
-        raise UnsupportedImageError(message)
-    size = int.from_bytes(_item(file, items, _DISK_SIZE, 8), "little")
-    sector_size = int.from_bytes(_item(file, items, _SECTOR_SIZE, 4), "little")
-    if not _MIN_BLOCK_BYTES <= block_size <= _MAX_BLOCK_BYTES or sector_size not in _SECTOR_SIZES or not 0 < size <= _MAX_DISK_BYTES:
-        message = f"{shown(file.path)}: states {size} bytes in blocks of {block_size} and sectors of {sector_size}, which cannot be"
-        raise ImageError(message)
+    tables = read_tables(file)
+    files: tuple[SourceFile, ...] = (file,)
+    problems: tuple[Problem, ...] = ()
+    underlay = None
+    if tables.locator is not None:
+        parent = _open_parent(file, tables.locator, lineage)
+        underlay = Underlay(parent, tables.size)
+        files += parent.files
+        problems = (*size_problems(file, tables.size, parent), *parent.problems)
     return Media(
         container=Container.VHDX,
-        size=size,
-        sector_size=sector_size,
-        files=(file,),
-        reader=DiskReader(open_vhdx(file, sector_size), size=size, unit=unit_of(block_size)),
+        size=tables.size,
+        sector_size=tables.sector_size,
+        files=files,
+        reader=DiskReader(_blocks(file, tables, underlay), size=tables.size, unit=MAX_UNIT_BYTES // 2, cache_bytes=lineage.cache_bytes),
+        problems=problems,
     )
 
 
-def _check_log(file: SourceFile) -> None:
-    """2.2.2: the header with the higher sequence number is current; a log identifier other than zero means entries to replay."""
-    current, log = -1, b""
-    for offset in _HEADERS:
-        raw = file.read_at(offset, _HEADER.size)
-        if len(raw) == _HEADER.size and raw.startswith(b"head"):
-            _, _, sequence, _, _, identifier = _HEADER.unpack(raw)
-            if sequence > current:
-                current, log = sequence, identifier
-    if current < 0:
-        message = f"{shown(file.path)}: has no intact VHDX header"
-        raise ImageError(message)
-    if any(log):
-        message = (
-            f"{shown(file.path)}: was not closed cleanly: its log holds changes that are not in the disk yet and are not replayed here; "
-            "let Hyper-V or qemu-img replay them in a copy"
+def _blocks(file: SourceFile, tables: VhdxTables, parent: Underlay | None) -> ReadDisk:
+    ratio = _CHUNK_SECTORS * tables.sector_size // tables.block_size
+
+    def entry(number: int) -> tuple[int, int]:
+        place = number * _ENTRY_BYTES
+        raw = file.read_at(tables.bat[0] + place, _ENTRY_BYTES)
+        if len(raw) < _ENTRY_BYTES or place + _ENTRY_BYTES > tables.bat[1]:
+            message = f"the block allocation table ends before its entry {number}"
+            raise ImageReadError(message)
+        value = int.from_bytes(raw, "little")
+        return value & _STATE, value & _PLACE
+
+    def read(index: int, skip: int, length: int) -> bytes:
+        # 2.5: after the entries of each chunk's payload blocks stands that of its sector bitmap block.
+        state, place = entry(index + index // ratio)
+        if state in _ZEROS:
+            return bytes(length)
+        if state == _FULLY_PRESENT:
+            return file.read_at(place + skip, length)
+        if state == _NOT_PRESENT:
+            return parent.read_at(index * tables.block_size + skip, length) if parent else bytes(length)
+        if state != _PARTIALLY_PRESENT or parent is None:
+            message = f"block {index} is in the state {state}, which cannot be"
+            raise ImageReadError(message)
+        bitmap_state, bitmap_place = entry((index // ratio + 1) * ratio + index // ratio)
+        if bitmap_state != _BITMAP_PRESENT:
+            message = f"block {index} is partially present and has no sector bitmap"
+            raise ImageReadError(message)
+        bitmap = SectorBitmap(
+            lambda offset, count: file.read_at(bitmap_place + offset, count),
+            first_bit=index % ratio * (tables.block_size // tables.sector_size),
+            sector_size=tables.sector_size,
+            highest_first=False,
         )
-        raise UnsupportedImageError(message)
+        return bitmap.merge(
+            skip,
+            length,
+            own=lambda offset, count: file.read_at(place + offset, count),
+            parent=lambda offset, count: parent.read_at(index * tables.block_size + offset, count),
+        )
+
+    return by_block(read, tables.block_size)
 
 
-def _metadata(file: SourceFile) -> dict[UUID, int]:
-    """Where in the file each metadata item lies, bytes."""
-    region = _regions(file).get(_METADATA_REGION)
-    raw = file.read_at(region, _METADATA_HEADER.size) if region is not None else b""
-    if region is None or len(raw) < _METADATA_HEADER.size or not raw.startswith(b"metadata"):
-        message = f"{shown(file.path)}: its VHDX metadata is damaged or cut off"
+def _open_parent(file: SourceFile, locator: Mapping[str, str], lineage: Lineage) -> Media:
+    names = tuple(locator[key] for key in _PATHS if locator.get(key))
+    links = {link for key in _LINKS if (link := _uuid(locator.get(key, ""))) is not None}
+    if not names or not links:
+        message = f"{shown(file.path)}: is a differencing VHDX and does not state name and identity of its parent; give a merged image"
         raise ImageError(message)
-    count = min(_METADATA_HEADER.unpack(raw)[2], _MAX_ENTRIES)
-    table = file.read_at(region + _METADATA_HEADER.size, count * _METADATA.size)
-    entries = _METADATA.iter_unpack(table[: len(table) // _METADATA.size * _METADATA.size])
-    return {UUID(bytes_le=identifier): region + offset for identifier, offset, _, _, _ in entries}
+
+    def mismatch(other: SourceFile) -> str:
+        if other.read_at(0, len(_MAGIC)) != _MAGIC:
+            return "it is no VHDX"
+        found = read_tables(other).data_write
+        stated = " or ".join(sorted(map(str, links)))
+        return "" if found in links else f"its contents are in the state {found}, the one stated is {stated}"
+
+    return lineage.open(Container.VHDX, lineage.beside.open_known(Reference(by=file, role="parent", names=names), mismatch))
 
 
-def _regions(file: SourceFile) -> dict[UUID, int]:
-    """The library takes the first region table, so this one must be intact."""
-    raw = file.read_at(_REGION_TABLES[0], _REGION_HEADER.size)
-    if len(raw) < _REGION_HEADER.size or not raw.startswith(b"regi"):
-        message = f"{shown(file.path)}: its VHDX region table is damaged or cut off"
-        raise ImageError(message)
-    count = min(_REGION_HEADER.unpack(raw)[2], _MAX_ENTRIES)
-    table = file.read_at(_REGION_TABLES[0] + _REGION_HEADER.size, count * _REGION.size)
-    return {UUID(bytes_le=one): offset for one, offset, _, _ in _REGION.iter_unpack(table[: len(table) // _REGION.size * _REGION.size])}
-
-
-def _item(file: SourceFile, items: dict[UUID, int], identifier: UUID, length: int) -> bytes:
-    raw = file.read_at(items[identifier], length) if identifier in items else b""
-    if len(raw) < length:
-        message = f"{shown(file.path)}: its VHDX metadata lacks the item {identifier}"
-        raise ImageError(message)
-    return raw
-
-
-def _parent(file: SourceFile, items: dict[UUID, int]) -> str:
-    """The parent as the locator names it: the first of its paths; a fixed text where it names none."""
-    at = items.get(_PARENT_LOCATOR)
-    if at is None:
-        return "a parent without a name"
-    count = min(int.from_bytes(file.read_at(at + 18, 2), "little"), 64)
-    table = file.read_at(at + _LOCATOR_HEADER_BYTES, count * _LOCATOR_ENTRY.size)
-    found = {}
-    whole = len(table) // _LOCATOR_ENTRY.size * _LOCATOR_ENTRY.size
-    for key, value, key_length, value_length in _LOCATOR_ENTRY.iter_unpack(table[:whole]):
-        name = file.read_at(at + key, key_length).decode("utf-16-le", "replace")
-        found[name] = file.read_at(at + value, value_length).decode("utf-16-le", "replace")
-    paths = [found[name] for name in ("relative_path", "absolute_win32_path", "volume_path") if name in found]
-    return escape_text(paths[0]) if paths else "a parent without a name"
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,201 +1,163 @@
-"""VMDK: one sparse file with its descriptor inside, or a descriptor file with extents that lie in the same folder.
+"""VMDK: one sparse file with its descriptor inside, or a descriptor file with extents beside it; and the disk it is a snapshot of.
 
-An extent's name is taken only if it is a plain file name; a path, or a name that leads elsewhere, is refused, because it would let
-evidence choose a file of this computer. Snapshots (disks with a parent) are refused, the parent named.
+An extent's name is taken only if it is a plain file name. A parent is taken by the last component of the path that the snapshot states
+for it, or, where VirtualBox stated an identifier instead, by that. The content identifier (CID) says only whether the parent was written
+to since the snapshot was made; a disk of the stated name and size with another one is opened and a problem says so, because seized
+machines whose snapshots were copied or repaired have it often, and with nothing opened the examiner would know less. A disk that
+differs in both, or in VirtualBox's identifier, is another disk and refused.
 
 References: VMware Virtual Disk Format 1.1, "The descriptor", "Hosted sparse extent header".
 """
 
 from __future__ import annotations
 
-import re
-import struct
-from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from forensics.containers.disk import MAX_UNIT_BYTES, DiskReader, open_vmdk, unit_of
-from forensics.errors import ImageError, UnsupportedImageError
-from forensics.exhibit import Container, SourceFile, shown
-from forensics.media import Media, iter_salvaged
+from forensics.containers.beside import Reference
+from forensics.containers.kinds import identify
+from forensics.containers.lineage import Underlay, size_problems
+from forensics.containers.vmdk_descriptor import read_descriptor
+from forensics.containers.vmdk_extents import FLAT, SPARSE, ZERO, ExtentReader, ZeroReader, extent_reader, sparse_header, sparse_reader
+from forensics.errors import ImageError, Problem, Stage, UnsupportedImageError
+from forensics.exhibit import Container, shown
+from forensics.media import Media
 from forensics.names import escape_text
+from forensics.source import SourceSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from forensics.media import MediaBlock, MediaReader
-
-_SECTOR_BYTES = 512
-_SPARSE_HEADER = struct.Struct("<4sIIQQQQI")  # magic, version, flags, capacity, grain, descriptor offset and size, entries
-_MAX_DESCRIPTOR_BYTES = 1024 * 1024
-_MAX_EXTENTS = 1024
-_NO_PARENT = "ffffffff"
-_EXTENT = re.compile(r'(RW|RDONLY|NOACCESS)\s+(\d+)\s+([A-Z]+)(?:\s+"([^"]*)")?(?:\s+(\d+))?')
-_SETTING = re.compile(r'([A-Za-z.]+)\s*=\s*"?([^"]*)"?')
-_FLAT, _SPARSE, _ZERO = ("FLAT", "VMFS"), ("SPARSE", "VMFSSPARSE", "SESPARSE"), ("ZERO",)
+    from forensics.containers.lineage import Lineage
+    from forensics.containers.vmdk_descriptor import Descriptor
+    from forensics.exhibit import SourceFile
+    from forensics.media import MediaReader
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """One part of the disk as the descriptor states it: kind, size in bytes, file name, and where it starts in a flat file."""
-
-    kind: str
-    size: int
-    name: str
-    start_byte: int
-
-
-class ZeroReader:
-    """An extent of zeros without a file."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def read_at(self, _offset: int, length: int) -> bytes:
-        """That many zeros, as the descriptor states."""
-        return bytes(length)
-
-    def iter_blocks(self) -> Iterator[MediaBlock]:
-        """All of them."""
-        return iter_salvaged(self.read_at, self._size)
-
-
-class ExtentReader:
-    """Extents, one after the other."""
-
-    def __init__(self, readers: Sequence[MediaReader], sizes: Sequence[int]) -> None:
-        self._readers = tuple(readers)
-        self._starts = (0, *accumulate(sizes))
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """The bytes `media[offset : offset + length]`.
-
-        Raises:
-            ImageReadError: an extent does not give all of them.
-        """
-        parts = []
-        while length > 0:
-            index = bisect_right(self._starts, offset) - 1
-            part = self._readers[index].read_at(offset - self._starts[index], min(length, self._starts[index + 1] - offset))
-            parts.append(part)
-            offset += len(part)
-            length -= len(part)
-        return b"".join(parts)
-
-    def iter_blocks(self) -> Iterator[MediaBlock]:
-        """All bytes in order; what an extent does not give as zeros, and named."""
-        return iter_salvaged(self.read_at, self._starts[-1])
-
-
-def open_disk(file: SourceFile) -> Media:
+def open_disk(file: SourceFile, lineage: Lineage) -> Media:
     """The media of a VMDK whose extents are this file, or lie beside it.
 
     Raises:
-        UnsupportedImageError: it has a parent, or an extent outside its folder or of a kind that is not read.
-        ImageError: descriptor, header or extents are damaged, missing or cut off.
+        SegmentMissingError: an extent or its parent does not lie beside it; the message names it.
+        UnsupportedImageError: it is one extent of several, or names an extent that is not opened or not read.
+        ImageError: descriptor, header or extents are damaged or cut off, or what lies beside it is not its parent.
     """
-    if file.read_at(0, 1) == b"#":
-        return _open_extents(file, _descriptor(file, 0, file.size))
-    size, grain, at, length = _sparse_header(file)
-    if length:
-        _check_parent(file, text := _descriptor(file, at, length))
-        if len(_extents(file, text)) > 1:
-            message = f"{shown(file.path)}: is one of several extents; give the descriptor file that lists them"
-            raise UnsupportedImageError(message)
-    return Media(container=Container.VMDK, size=size, files=(file,), reader=_sparse_reader(file, size, grain))
+    if _is_descriptor(file):
+        return _open_extents(file, read_descriptor(file, 0, file.size), lineage)
+    header = sparse_header(file)
+    descriptor = read_descriptor(file, header.descriptor_at, header.descriptor_size)
+    if header.descriptor_size == 0 or len(descriptor.extents) > 1:
+        # Without its descriptor nobody knows whether what it does not hold is zeros, or lies in a parent or in the other extents.
+        message = f"{shown(file.path)}: is one extent of a VMDK; give the descriptor file that lists it"
+        raise UnsupportedImageError(message)
+    parent = _open_parent(file, descriptor, header.size, lineage)
+    underlay = Underlay(parent, header.size) if parent else None
+    return Media(
+        container=Container.VMDK,
+        size=header.size,
+        files=(file, *(parent.files if parent else ())),
+        reader=sparse_reader(file, header, underlay, lineage.cache_bytes),
+        problems=_problems(file, descriptor, header.size, parent),
+    )
 
 
-def _open_extents(descriptor: SourceFile, text: str) -> Media:
-    _check_parent(descriptor, text)
-    extents = _extents(descriptor, text)
-    if not extents:
-        message = f"{shown(descriptor.path)}: the VMDK descriptor lists no extent"
+def _is_descriptor(file: SourceFile) -> bool:
+    return file.read_at(0, 1) == b"#"
+
+
+def _descriptor_of(file: SourceFile) -> Descriptor:
+    if _is_descriptor(file):
+        return read_descriptor(file, 0, file.size)
+    header = sparse_header(file)
+    return read_descriptor(file, header.descriptor_at, header.descriptor_size)
+
+
+def _open_extents(file: SourceFile, descriptor: Descriptor, lineage: Lineage) -> Media:
+    if not descriptor.extents:
+        message = f"{shown(file.path)}: the VMDK descriptor lists no extent"
         raise ImageError(message)
-    files: list[SourceFile] = []
+    sizes = [extent.size for extent in descriptor.extents]
+    starts = accumulate(sizes, initial=0)
+    parent = _open_parent(file, descriptor, sum(sizes), lineage)
+    underlay = Underlay(parent, sum(sizes)) if parent else None
+    files: list[SourceFile] = [file]
     readers: list[MediaReader] = []
+    for extent, start in zip(descriptor.extents, starts, strict=False):
+        if extent.kind in ZERO:
+            readers.append(ZeroReader(extent.size))
+            continue
+        if extent.kind not in (*FLAT, *SPARSE):
+            message = f"{shown(file.path)}: has an extent of the kind {escape_text(extent.kind)}, which is not read"
+            raise UnsupportedImageError(message)
+        opened = lineage.beside.open_plain(Reference(by=file, role="extent", names=(extent.name,)))
+        if all(opened.identity != other.identity for other in files):
+            files.append(opened)
+        below = SourceSlice(underlay, start, extent.size) if underlay else None
+        readers.append(extent_reader(opened, extent, below, lineage.cache_bytes))
+    if parent:
+        files.extend(parent.files)
+    return Media(
+        container=Container.VMDK,
+        size=sum(sizes),
+        files=tuple(files),
+        reader=ExtentReader(readers, sizes),
+        problems=_problems(file, descriptor, sum(sizes), parent),
+    )
+
+
+def _open_parent(file: SourceFile, descriptor: Descriptor, size: int, lineage: Lineage) -> Media | None:
+    if descriptor.parent_content is None and not descriptor.parent_identifier:
+        return None
+
+    def mismatch(other: SourceFile) -> str:
+        if identify(other) is not Container.VMDK:
+            return "it is no VMDK"
+        found = _descriptor_of(other).identifier
+        if found and descriptor.parent_identifier and found != descriptor.parent_identifier:
+            return f"its identifier is {escape_text(found)}, the one stated is {escape_text(descriptor.parent_identifier)}"
+        return ""
+
+    if descriptor.parent_name:
+        opened = lineage.beside.open_known(Reference(by=file, role="parent", names=(descriptor.parent_name,)), mismatch)
+    elif descriptor.parent_identifier:
+        reference = Reference(by=file, role="parent with the identifier", names=(descriptor.parent_identifier,))
+        opened = lineage.beside.find(reference, lambda other: _is_identified(other, descriptor.parent_identifier))
+    else:
+        message = f"{shown(file.path)}: is a snapshot and does not name its parent; give a merged image"
+        raise ImageError(message)
+    media = lineage.open(Container.VMDK, opened)
+    if media.size != size and not _is_unchanged(descriptor, opened):
+        message = (
+            f"{shown(file.path)}: needs the parent '{escape_text(descriptor.parent_name)}'; {opened.name} beside it is another disk: "
+            f"it has {media.size} bytes where the snapshot has {size}, and another content identifier than the one stated"
+        )
+        raise ImageError(message)
+    return media
+
+
+def _is_identified(file: SourceFile, identifier: str) -> bool:
     try:
-        for extent in extents:
-            if extent.kind in _ZERO:
-                readers.append(ZeroReader(extent.size))
-                continue
-            files.append(_open_beside(descriptor, extent))
-            readers.append(_extent_reader(files[-1], extent))
-    except ImageError:
-        for file in files:
-            file.release()
-        raise
-    sizes = [extent.size for extent in extents]
-    return Media(container=Container.VMDK, size=sum(sizes), files=(descriptor, *files), reader=ExtentReader(readers, sizes))
+        return identify(file) is Container.VMDK and _descriptor_of(file).identifier == identifier
+    except ImageError:  # a damaged file beside it is not the disk that is sought
+        return False
 
 
-def _open_beside(descriptor: SourceFile, extent: Extent) -> SourceFile:
-    name = extent.name
-    if not name or name in (".", "..") or re.search(r"[/\\\0]", name):
-        message = f"{shown(descriptor.path)}: names the extent '{escape_text(name)}', no plain name; nothing outside its folder is opened"
-        raise UnsupportedImageError(message)
-    path = descriptor.path.with_name(name)
-    if path.is_symlink():
-        message = f"{shown(descriptor.path)}: the extent '{escape_text(name)}' is a symbolic link; nothing outside its folder is opened"
-        raise UnsupportedImageError(message)
-    return SourceFile(path)
+def _is_unchanged(descriptor: Descriptor, parent: SourceFile) -> bool:
+    return descriptor.parent_content is None or _descriptor_of(parent).content == descriptor.parent_content
 
 
-def _extent_reader(file: SourceFile, extent: Extent) -> MediaReader:
-    if extent.kind in _FLAT:
-        if extent.start_byte + extent.size > file.size:
-            message = f"{shown(file.path)}: is cut off: the VMDK descriptor states {extent.size} bytes, {file.size} are there"
-            raise ImageError(message)
-        start = extent.start_byte
-        return DiskReader(lambda offset, length: file.read_at(start + offset, length), size=extent.size, unit=MAX_UNIT_BYTES)
-    if extent.kind in _SPARSE:
-        size, grain, _, _ = _sparse_header(file)
-        if size < extent.size:
-            message = f"{shown(file.path)}: the VMDK descriptor states {extent.size} bytes, the extent itself {size}"
-            raise ImageError(message)
-        return _sparse_reader(file, size, grain)
-    message = f"{shown(file.path)}: is a VMDK extent of the kind {extent.kind}, which is not read"
-    raise UnsupportedImageError(message)
-
-
-def _sparse_reader(file: SourceFile, size: int, grain: int) -> DiskReader:
-    return DiskReader(open_vmdk(file), size=size, unit=unit_of(grain))
-
-
-def _sparse_header(file: SourceFile) -> tuple[int, int, int, int]:
-    """Capacity, grain, and the descriptor's offset and length; bytes."""
-    raw = file.read_at(0, _SPARSE_HEADER.size).ljust(_SPARSE_HEADER.size, b"\0")
-    magic, version, flags, capacity, grain, at, length, _ = _SPARSE_HEADER.unpack(raw)
-    if magic == b"COWD":  # flags, sectors and grain in 4 bytes each; there is no descriptor
-        capacity, grain, at, length = *struct.unpack_from("<II", raw, 12), 0, 0
-    elif magic != b"KDMV":  # SESparse: version, capacity and grain in 8 bytes each
-        capacity, grain, at, length = *struct.unpack_from("<QQ", raw, 16), 0, 0
-    del version, flags
-    if not (0 < capacity < 1 << 48 and 0 < grain <= MAX_UNIT_BYTES // _SECTOR_BYTES * 64):
-        message = f"{shown(file.path)}: its VMDK header states {capacity} sectors in grains of {grain}, which cannot be"
-        raise ImageError(message)
-    return capacity * _SECTOR_BYTES, grain * _SECTOR_BYTES, at * _SECTOR_BYTES, length * _SECTOR_BYTES
-
-
-def _descriptor(file: SourceFile, at: int, length: int) -> str:
-    raw = file.read_at(at, min(length, _MAX_DESCRIPTOR_BYTES))
-    return raw.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-
-
-def _check_parent(file: SourceFile, text: str) -> None:
-    settings = {found[1]: found[2].strip() for line in text.splitlines() if (found := _SETTING.fullmatch(line.strip()))}
-    if settings.get("parentCID", _NO_PARENT).lower() != _NO_PARENT:
-        parent = escape_text(settings.get("parentFileNameHint", "a parent without a name"))
-        message = f"{shown(file.path)}: is a snapshot over '{parent}', which is not opened; give a merged image"
-        raise UnsupportedImageError(message)
-
-
-def _extents(file: SourceFile, text: str) -> list[Extent]:
-    found = [one for line in text.splitlines() if (one := _EXTENT.match(line.strip()))]
-    if len(found) > _MAX_EXTENTS:
-        message = f"{shown(file.path)}: the VMDK descriptor lists {len(found)} extents, more than {_MAX_EXTENTS}"
-        raise ImageError(message)
-    return [
-        Extent(kind=one[3], size=int(one[2]) * _SECTOR_BYTES, name=one[4] or "", start_byte=int(one[5] or 0) * _SECTOR_BYTES)
-        for one in found
-    ]
+def _problems(file: SourceFile, descriptor: Descriptor, size: int, parent: Media | None) -> tuple[Problem, ...]:
+    if parent is None:
+        return ()
+    own = size_problems(file, size, parent)
+    if not _is_unchanged(descriptor, parent.files[0]):
+        content = _descriptor_of(parent.files[0]).content
+        changed = Problem(
+            stage=Stage.IMAGE,
+            code="parent-changed",
+            what=f"The parent {parent.files[0].name} is not in the state over which {file.name} was made; the disk may be inconsistent.",
+            why=f"the snapshot states its content identifier {descriptor.parent_content:08x}, the parent has "
+            + ("none" if content is None else f"{content:08x}"),
+            advice="Look for the state of the parent that belongs to the snapshot.",
+            path=file.name,
+        )
+        own = (changed, *own)
+    return (*own, *parent.problems)

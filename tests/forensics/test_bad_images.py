@@ -26,8 +26,8 @@ pytestmark = pytest.mark.corpus
         ("text_renamed.E01", ImageError, r"is named \.E01 and is not an EWF image"),
         ("zero_length.dd", ImageError, r"is empty \(0 bytes\)"),
         ("zero_length.E01", ImageError, r"is empty \(0 bytes\)"),
-        ("qcow2_backing_etc_passwd.qcow2.xz", UnsupportedImageError, "overlay over the backing file '/etc/passwd', which is not opened"),
-        ("vhd_diff_no_parent.vhd.xz", UnsupportedImageError, r"differencing VHD over 'image\.vhd', which is not opened"),
+        ("qcow2_backing_etc_passwd.qcow2.xz", SegmentMissingError, "needs the backing file '/etc/passwd', and no file of that name"),
+        ("vhd_diff_no_parent.vhd.xz", SegmentMissingError, r"needs the parent 'image\.vhd', which does not lie beside it"),
         ("zip_slip.zip", UnsupportedImageError, "ZIP: this is an archive, not a disk image"),
     ],
 )

@@ -236,22 +236,14 @@ def test_a_qcow2_cut_off_inside_a_cluster_gives_an_error(tmp_path: Path) -> None
         assert image.read_at(CLUSTER, 9 * CLUSTER) == media[CLUSTER:]
 
 
-def test_a_backing_file_is_named_and_never_opened(tmp_path: Path) -> None:
-    laid(tmp_path, "base.raw", some_bytes(CLUSTER))
-    path = laid(tmp_path, "disk.qcow2", qcow2(bytes(CLUSTER), backing=b"base\x1b.raw"))
-    with pytest.raises(UnsupportedImageError, match=r"backing file 'base\\x1b\.raw', which is not opened"):
-        open_image(path)
-
-
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (qcow2(bytes(CLUSTER), features=1 << 2), "keeps its data in another file"),
+        (qcow2(bytes(CLUSTER), features=1 << 2), "keeps its data in another file and does not name it"),
         (qcow2(bytes(CLUSTER), crypt=2), "is encrypted"),
         (qcow2(bytes(CLUSTER), features=1 << 4), "subclusters"),
         (qcow2(bytes(CLUSTER), features=1 << 40), "features that are not known"),
         (qcow2(bytes(CLUSTER), version=1), "QCOW version 1"),
-        (qcow2(bytes(CLUSTER), version=2, features=0x6803F85700000090), "version 2 with header extensions"),
     ],
 )
 def test_qcow2_of_kinds_that_are_not_read_is_refused(tmp_path: Path, data: bytes, told: str) -> None:
@@ -269,16 +261,6 @@ def test_a_qcow2_whose_tables_cannot_hold_its_disk_is_refused(tmp_path: Path) ->
     data[24:32] = struct.pack(">Q", 1 << 50)
     with pytest.raises(ImageError, match="do not fit"):
         open_image(laid(tmp_path, "disk.qcow2", bytes(data)))
-
-
-def test_a_differencing_vhd_names_its_parent(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedImageError, match=r"over 'C:\\disks\\parent\.vhd', which is not opened"):
-        open_image(laid(tmp_path, "disk.vhd", vhd_dynamic(bytes(8192), kind=4, parent="C:\\disks\\parent.vhd")))
-
-
-def test_a_differencing_vdi_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedImageError, match="differencing VDI over 01010101-0101-0101-0101-010101010101"):
-        open_image(laid(tmp_path, "disk.vdi", vdi(bytes(8192), kind=4, parent=b"\1" * 16)))
 
 
 def test_a_vhd_that_lost_its_footer_is_refused(tmp_path: Path) -> None:
@@ -301,13 +283,6 @@ def test_a_public_vhd_that_qemu_img_refuses_for_its_checksum_is_read_with_a_prob
     with open_image(corpus_image("vhd-dfvfs-image")) as image:
         assert [problem.code for problem in image.problems()] == ["vhd-footer-checksum"]
         assert len(image.read_at(0, image.size)) == image.size
-
-
-@pytest.mark.corpus
-def test_a_public_differencing_vhd_is_refused_though_its_parent_lies_beside_it(corpus_image: Callable[[str], Path]) -> None:
-    path = corpus_image("vhd-dfvfs-differential").with_name("image-differential.vhd")
-    with pytest.raises(UnsupportedImageError, match=r"differencing VHD over 'image\.vhd'"):
-        open_image(path)
 
 
 def test_flat_extents_are_joined_from_where_they_start(tmp_path: Path) -> None:
@@ -337,19 +312,13 @@ def test_an_extent_that_is_a_symbolic_link_is_never_opened(tmp_path: Path) -> No
     folder.mkdir()
     laid(tmp_path, "secret.bin", bytes(512))
     (folder / "extent.bin").symlink_to(tmp_path / "secret.bin")
-    with pytest.raises(UnsupportedImageError, match="is a symbolic link"):
+    with pytest.raises(UnsupportedImageError, match="which is a symbolic link"):
         open_image(laid(folder, "disk.vmdk", descriptor('RW 1 FLAT "extent.bin" 0')))
-
-
-def test_a_vmdk_snapshot_names_its_parent(tmp_path: Path) -> None:
-    text = descriptor('RW 1 FLAT "extent.bin" 0', parent="0badcafe", hint="base.vmdk")
-    with pytest.raises(UnsupportedImageError, match=r"is a snapshot over 'base\.vmdk'"):
-        open_image(laid(tmp_path, "disk.vmdk", text))
 
 
 def test_a_missing_or_short_extent_is_named(tmp_path: Path) -> None:
     path = laid(tmp_path, "disk.vmdk", descriptor('RW 2 FLAT "extent.bin" 0'))
-    with pytest.raises(ImageError, match=r"extent\.bin: there is no such file"):
+    with pytest.raises(ImageError, match=r"needs the extent 'extent\.bin', which does not lie beside it"):
         open_image(path)
     laid(tmp_path, "extent.bin", bytes(1000))
     with pytest.raises(ImageError, match=r"extent\.bin: is cut off"):
@@ -362,18 +331,6 @@ def test_a_vhdx_that_was_not_closed_cleanly_is_refused(tmp_path: Path, corpus_im
     for header in (64 << 10, 128 << 10):
         data[header + 48 : header + 64] = b"\1" * 16  # [MS-VHDX] 2.2.2: LogGuid
     with pytest.raises(UnsupportedImageError, match="was not closed cleanly"):
-        open_image(laid(tmp_path, "disk.vhdx", bytes(data)))
-
-
-@pytest.mark.corpus
-def test_a_differencing_vhdx_is_refused(tmp_path: Path, corpus_image: Callable[[str], Path]) -> None:
-    data = bytearray(corpus_image("hv-fixed-vhdx").read_bytes())
-    # [MS-VHDX] 2.6.2.1: file parameters, found by their identifier in the metadata table; HasParent is bit 1.
-    item = data.index(bytes.fromhex("3767a1ca36fa434db3b633f0aa44e76b"), 2 << 20)  # before that lies the log
-    region = data.rindex(b"metadata", 0, item)
-    at = region + struct.unpack_from("<I", data, item + 16)[0]
-    data[at + 4] |= 2
-    with pytest.raises(UnsupportedImageError, match="is a differencing VHDX"):
         open_image(laid(tmp_path, "disk.vhdx", bytes(data)))
 
 
