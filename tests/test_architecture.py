@@ -47,7 +47,8 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "dissect.hypervisor": ("forensics/containers/disk.py",),
     "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
     "dissect.target": ("forensics/artifacts/dissect_source.py",),
-    "dissect.util": ("forensics/source.py",),  # AlignedStream: the stream that dissect asks for
+    # AlignedStream, the stream that dissect asks for; CRC-32C; the decoder of LZO.
+    "dissect.util": ("forensics/filesystems/btrfs_extents.py", "forensics/filesystems/checksums.py", "forensics/source.py"),
     "dissect.volume": ("forensics/volumes.py",),
     "duckdb": ("pipelines/query.py",),
     "filelock": (
