@@ -34,6 +34,8 @@ class Member:
         link_target: where a link points, escaped.
         deleted: whether the container marks it as deleted (PST, TAR append) or it was recovered from inside.
         unlocked_with: kind of the credential that opened it; "" if it is not encrypted.
+        skippable: whether the members behind it can be had without decoding its bytes first (ZIP, tar, e-mail); in a solid archive,
+            passing over a member costs as much as reading it.
     """
 
     path: bytes
@@ -46,6 +48,7 @@ class Member:
     link_target: str | None = None
     deleted: bool = False
     unlocked_with: str = ""
+    skippable: bool = False
 
 
 class Opener(Protocol):

@@ -1,0 +1,32 @@
+"""All kinds of container file, in the order in which they are asked whether a content is theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forensics.expansion.archive import AR, CAB, COMPRESS, CPIO, LHA, LZ4, LZIP, RAR, RPM, TAR, WARC
+from forensics.expansion.gzip_file import Gzip
+from forensics.expansion.single_stream import BZIP2, LZMA, XZ, ZSTD
+
+if TYPE_CHECKING:
+    from forensics.expansion.base import Opener
+
+# By signature first, the more certain first; what is told by its MIME type or has next to no signature comes last.
+ALL_OPENERS: tuple[Opener, ...] = (
+    Gzip(),
+    BZIP2,
+    XZ,
+    ZSTD,
+    LZ4,
+    LZIP,
+    COMPRESS,
+    RAR,
+    CAB,
+    AR,
+    RPM,
+    WARC,
+    CPIO,
+    LHA,
+    TAR,
+    LZMA,
+)
