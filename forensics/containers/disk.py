@@ -30,7 +30,7 @@ from forensics.media import iter_salvaged
 from forensics.source import SourceStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from forensics.exhibit import SourceFile
     from forensics.media import MediaBlock
@@ -57,6 +57,8 @@ FAILURES = (
 MAX_UNIT_BYTES = 2 * 1024 * 1024
 _SECTOR_BYTES = 512
 _L2_ENTRY_BYTES = 40  # an int in a list
+_MARKER, _SIZE = struct.Struct("<QI"), struct.Struct("<I")  # a compressed grain's address and size, or its size alone
+_EMBEDDED_ADDRESS = 1 << 17
 _UNMAPPED = 1  # the first nibble of an SESparse grain table's entry
 
 
@@ -113,17 +115,21 @@ class DiskReader:
         return data
 
 
-class _Headed:
-    """A file as if it began with other bytes."""
+class _Patched:
+    """A file as if other bytes stood at some places of it."""
 
-    def __init__(self, file: SourceFile, head: bytes) -> None:
+    def __init__(self, file: SourceFile, patches: Mapping[int, bytes]) -> None:
         self._file = file
-        self._head = head
+        self._patches = patches
         self.size = file.size
 
     def read_at(self, offset: int, length: int) -> bytes:
-        data = self._file.read_at(offset, length)
-        return (self._head[offset:] + data[max(0, len(self._head) - offset) :])[:length]
+        data = bytearray(self._file.read_at(offset, length))
+        for place, patch in self._patches.items():
+            start, end = max(offset, place), min(offset + len(data), place + len(patch))
+            if start < end:
+                data[start - offset : end - offset] = patch[start - place : end - place]
+        return bytes(data)
 
 
 class _GrainDisk(SparseDisk):  # type: ignore[misc]  # dissect.hypervisor is untyped
@@ -136,6 +142,15 @@ class _GrainDisk(SparseDisk):  # type: ignore[misc]  # dissect.hypervisor is unt
             if table and table[entry] >> 60 == _UNMAPPED:
                 return 1  # the library's sign for zeros
         return int(super()._lookup_grain(grain))
+
+    def _read_compressed_grain(self, sector: int) -> bytes:
+        """Not more than a grain, whatever the stored size and the compressed data state; the library has no bound."""
+        embedded = self.header.flags & _EMBEDDED_ADDRESS
+        grain_bytes = self.header.grain_size * _SECTOR_BYTES
+        self.fh.seek(sector * _SECTOR_BYTES)
+        header = self.fh.read(_MARKER.size if embedded else _SIZE.size)
+        stored = (_MARKER.unpack(header)[1]) if embedded else _SIZE.unpack(header)[0]
+        return zlib.decompressobj().decompress(self.fh.read(min(stored, 2 * grain_bytes + _SECTOR_BYTES)), grain_bytes)
 
 
 class _Sectors:
@@ -162,8 +177,8 @@ def open_qcow2(
     """
 
     def opened() -> ReadDisk:
-        disk = QCow2(SourceStream(_Headed(file, head)), data_file=SourceStream(data) if data else None)
-        disk.backing_file = SourceStream(backing) if backing else None
+        disk = QCow2(SourceStream(_Patched(file, {0: head})), data_file=_beneath(data))
+        disk.backing_file = _beneath(backing)
         # The library keeps 128 level-2 tables, whatever their size: over a gigabyte with clusters of 2 MiB.
         kept = max(1, min(128, cache_bytes // 2 // (disk.l2_size * _L2_ENTRY_BYTES)))
         disk.l2_table = lru_cache(kept)(disk.l2_table.__wrapped__)
@@ -172,21 +187,21 @@ def open_qcow2(
     return _translated(file, opened)
 
 
-def open_vmdk(file: SourceFile, parent: ByteSource | None = None) -> ReadDisk:
-    """One sparse VMDK extent, over the same range of its parent's disk.
+def open_vmdk(file: SourceFile, patches: Mapping[int, bytes], parent: ByteSource | None = None) -> ReadDisk:
+    """One sparse VMDK extent, as if those bytes stood at those places of it, over the same range of its parent's disk.
 
     Not the library's whole VMDK: that wants a parent's identifier in every extent, and would open a parent by its path.
     """
 
     def opened() -> ReadDisk:
-        return _of_sectors(_GrainDisk(SourceStream(file), parent=_Sectors(parent) if parent else None))
+        return _of_sectors(_GrainDisk(SourceStream(_Patched(file, patches)), parent=_Sectors(parent) if parent else None))
 
     return _translated(file, opened)
 
 
 def open_vdi(file: SourceFile, parent: ByteSource | None = None) -> ReadDisk:
     """The disk of a VDI, over its parent's."""
-    return _translated(file, lambda: _of_stream(VDI(SourceStream(file), SourceStream(parent) if parent else None).open()))
+    return _translated(file, lambda: _of_stream(VDI(SourceStream(file), _beneath(parent)).open()))
 
 
 def unit_of(block_size: int) -> int:
@@ -211,6 +226,15 @@ def by_block(read: Callable[[int, int, int], bytes], block_size: int) -> ReadDis
         return b"".join(parts)
 
     return read_disk
+
+
+def _beneath(source: ByteSource | None) -> SourceStream | None:
+    """A stream that asks for no sector more than it is asked for, so that what is damaged below costs nothing beside it."""
+    if source is None:
+        return None
+    stream = SourceStream(source)
+    stream.align = _SECTOR_BYTES
+    return stream
 
 
 def _of_stream(stream: Any) -> ReadDisk:

@@ -30,6 +30,8 @@ FLAT, SPARSE, ZERO = ("FLAT", "VMFS"), ("SPARSE", "VMFSSPARSE", "SESPARSE"), ("Z
 _HOSTED = struct.Struct("<4sIIQQQQIQQ")  # magic, version, flags, capacity, grain, descriptor, its size, entries, two directories
 _COWD = struct.Struct("<4sIIIIII")  # magic, version, flags, capacity, grain, directory, its entries
 _SESPARSE = struct.Struct("<18Q")
+_HOSTED_MAGIC, _COWD_MAGIC, _SESPARSE_MAGIC = b"KDMV", b"COWD", b"\xbe\xba\xfe\xca\0\0\0\0"
+_DESCRIPTOR_SIZE_OFFSET = 36  # in a hosted sparse header
 _SESPARSE_VOLATILE, _SESPARSE_DIRECTORY_SIZE = 10, 17  # which of the fields
 _REPLAY_OFFSET = 24  # of replay_journal in the volatile header, bytes
 _FOOTER_OFFSET = 1024  # from the end
@@ -41,12 +43,13 @@ _COWD_TABLE_ENTRIES = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparseHeader:
-    """Capacity, grain, and the embedded descriptor's place and size (0 if there is none); bytes."""
+    """Capacity, grain, the embedded descriptor's place and size (0 if there is none), and where copies of the header lie; bytes."""
 
     size: int
     grain: int
     descriptor_at: int = 0
     descriptor_size: int = 0
+    copies: tuple[int, ...] = ()
 
 
 class ZeroReader:
@@ -115,7 +118,11 @@ def extent_reader(file: SourceFile, extent: Extent, parent: ByteSource | None, c
 
 def sparse_reader(file: SourceFile, header: SparseHeader, parent: ByteSource | None, cache_bytes: int) -> DiskReader:
     """A sparse extent over the same range of its parent's disk, or over zeros."""
-    return DiskReader(open_vmdk(file, parent), size=header.size, unit=unit_of(header.grain), cache_bytes=cache_bytes)
+    patches = {}
+    if header.descriptor_size:
+        # The library would decode the descriptor as UTF-8 and fail; it is read here, and not needed there.
+        patches = {place + _DESCRIPTOR_SIZE_OFFSET: bytes(8) for place in header.copies}
+    return DiskReader(open_vmdk(file, patches, parent), size=header.size, unit=unit_of(header.grain), cache_bytes=cache_bytes)
 
 
 def sparse_header(file: SourceFile) -> SparseHeader:
@@ -126,10 +133,10 @@ def sparse_header(file: SourceFile) -> SparseHeader:
         ImageError: it states what cannot be.
     """
     raw = file.read_at(0, SECTOR_BYTES).ljust(SECTOR_BYTES, b"\0")
-    if raw.startswith(b"COWD"):
+    if raw.startswith(_COWD_MAGIC):
         _, _, _, capacity, grain, _, directory = _COWD.unpack_from(raw)
         return _checked(file, capacity, grain, table=_COWD_TABLE_ENTRIES, directory=directory)
-    if not raw.startswith(b"KDMV"):
+    if raw.startswith(_SESPARSE_MAGIC):
         fields = _SESPARSE.unpack_from(raw)
         volatile = file.read_at(fields[_SESPARSE_VOLATILE] * SECTOR_BYTES + _REPLAY_OFFSET, 8)
         if any(volatile):
@@ -137,16 +144,23 @@ def sparse_header(file: SourceFile) -> SparseHeader:
             raise UnsupportedImageError(message)
         table, directory = (fields[number] * SECTOR_BYTES // 8 for number in (4, _SESPARSE_DIRECTORY_SIZE))
         return _checked(file, fields[2], fields[3], table=table, directory=directory)
-    header = _hosted(file, raw)
-    if _HOSTED.unpack_from(raw)[-1] == _AT_THE_END:  # the library then goes by the copy in the footer
-        _hosted(file, file.read_at(max(0, file.size - _FOOTER_OFFSET), SECTOR_BYTES).ljust(SECTOR_BYTES, b"\0"))
-    return header
+    capacity, grain, at, length, directory = _hosted(file, 0)
+    copies: tuple[int, ...] = (0,)
+    if directory == _AT_THE_END:  # the library then goes by the copy in the footer
+        copies = (0, max(0, file.size - _FOOTER_OFFSET))
+        _hosted(file, copies[-1])
+    return SparseHeader(size=capacity, grain=grain, descriptor_at=at * SECTOR_BYTES, descriptor_size=length * SECTOR_BYTES, copies=copies)
 
 
-def _hosted(file: SourceFile, raw: bytes) -> SparseHeader:
-    _, _, _, capacity, grain, at, length, table, _, _ = _HOSTED.unpack_from(raw)
+def _hosted(file: SourceFile, place: int) -> tuple[int, int, int, int, int]:
+    """Capacity and grain in bytes, the descriptor's place and size in sectors, and the place of the grain directory in sectors."""
+    raw = file.read_at(place, _HOSTED.size)
+    if not raw.startswith(_HOSTED_MAGIC) or len(raw) < _HOSTED.size:
+        message = f"{shown(file.path)}: is no sparse extent of a VMDK, or lost the copy of its header at the end"
+        raise ImageError(message)
+    _, _, _, capacity, grain, at, length, table, _, directory = _HOSTED.unpack(raw)
     checked = _checked(file, capacity, grain, table=table, directory=-(-capacity // max(1, table * grain)))
-    return SparseHeader(size=checked.size, grain=checked.grain, descriptor_at=at * SECTOR_BYTES, descriptor_size=length * SECTOR_BYTES)
+    return checked.size, checked.grain, at, length, directory
 
 
 def _checked(file: SourceFile, capacity: int, grain: int, *, table: int, directory: int) -> SparseHeader:

@@ -7,12 +7,12 @@ import random
 import shutil
 import struct
 import subprocess
-import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from virtual_disks import CLUSTER, descriptor, holed, laid, qcow2, some_bytes, vdi, vhd_dynamic, vhd_footer
 
 from forensics.digests import digest_media
 from forensics.errors import ImageError, ImageReadError, UnsupportedImageError
@@ -21,102 +21,6 @@ from forensics.image import open_image
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-CLUSTER = 512
-VDI_BLOCK = 4096
-VHD_BLOCK = 4096
-
-
-def some_bytes(length: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(length)
-
-
-def qcow2(
-    media: bytes,
-    *,
-    backing: bytes = b"",
-    crypt: int = 0,
-    features: int = 0,
-    snapshots: int = 0,
-    version: int = 3,
-    compressed: tuple[int, ...] = (),
-) -> bytes:
-    """A QCOW2 image (QEMU docs/interop/qcow2.rst) with clusters of 512 bytes, stored last first; an all-zero one is not stored."""
-    count = -(-len(media) // CLUSTER)
-    assert count <= CLUSTER // 8
-    l1, l2 = 2 * CLUSTER, 3 * CLUSTER
-    body, entries = bytearray(), [0] * (CLUSTER // 8)
-    for index in reversed(range(count)):
-        cluster = media[index * CLUSTER : (index + 1) * CLUSTER].ljust(CLUSTER, b"\0")
-        if not any(cluster):
-            continue
-        at = 4 * CLUSTER + len(body)
-        if index in compressed:
-            packer = zlib.compressobj(9, zlib.DEFLATED, -12)
-            packed = packer.compress(cluster) + packer.flush()
-            # Compressed Clusters Descriptor: with clusters of 512 bytes, bits 61 and up count further sectors.
-            entries[index] = 1 << 62 | (len(packed) - 1) // 512 << 61 | at
-            body += packed.ljust(2 * CLUSTER, b"\0")
-        else:
-            entries[index] = 1 << 63 | at
-            body += cluster
-    name_at = 104 + 8 if backing else 0
-    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", version, name_at, len(backing), 9, len(media), crypt, 1, l1, 0, 0, snapshots, 0)
-    header += struct.pack(">QQQII", features, 0, 0, 4, 104) + bytes(8) + backing
-    head = header.ljust(l1, b"\0") + struct.pack(">Q", 1 << 63 | l2).ljust(CLUSTER, b"\0")
-    return head + struct.pack(f">{len(entries)}Q", *entries) + bytes(body)
-
-
-def vdi(media: bytes, *, kind: int = 1, parent: bytes = bytes(16)) -> bytes:
-    """A VDI (VirtualBox VDICore.h) with blocks of 4 KiB, stored last first; an all-zero one is not stored."""
-    count = -(-len(media) // VDI_BLOCK)
-    blocks = [media[at : at + VDI_BLOCK].ljust(VDI_BLOCK, b"\0") for at in range(0, len(media), VDI_BLOCK)]
-    stored = [index for index in reversed(range(count)) if any(blocks[index])]
-    places = [stored.index(index) if index in stored else -1 for index in range(count)]
-    header = b"<<< Evidex test >>>".ljust(64, b"\0") + struct.pack("<III", 0xBEDA107F, 0x00010001, 400)
-    header += struct.pack("<II256xII16x4x", kind, 0, 512, 4096) + struct.pack("<QIIII", len(media), VDI_BLOCK, 0, count, len(stored))
-    header += bytes(32) + parent + bytes(16)
-    head = (header.ljust(512, b"\0") + struct.pack(f"<{count}i", *places)).ljust(4096, b"\0")
-    return head + b"".join(blocks[index] for index in stored)
-
-
-def vhd_footer(size: int, kind: int, data_offset: int) -> bytes:
-    fields = struct.pack(">8sIIQIIIIQQII", b"conectix", 2, 0x10000, data_offset, 0, 0, 0, 0, size, size, 0, kind)
-    return (fields + struct.pack(">I", ~sum(fields) & 0xFFFFFFFF)).ljust(512, b"\0")
-
-
-def vhd_dynamic(media: bytes, *, kind: int = 3, parent: str = "") -> bytes:
-    """A dynamic VHD (format specification 1.0) with blocks of 4 KiB, stored last first; an all-zero one is not stored."""
-    count = -(-len(media) // VHD_BLOCK)
-    footer = vhd_footer(len(media), kind, 512)
-    name = parent.encode("utf-16-be").ljust(512, b"\0")
-    header = struct.pack(">8sQQIII", b"cxsparse", 2**64 - 1, 1536, 0x10000, count, VHD_BLOCK).ljust(64, b"\0") + name
-    table, body, body_at = [0xFFFFFFFF] * count, bytearray(), 1536 + 512 * -(-count * 4 // 512)
-    for index in reversed(range(count)):
-        block = media[index * VHD_BLOCK : (index + 1) * VHD_BLOCK].ljust(VHD_BLOCK, b"\0")
-        if any(block):
-            table[index] = (body_at + len(body)) // 512
-            body += b"\xff".ljust(512, b"\0") + block
-    entries = struct.pack(f">{count}I", *table)
-    return footer + header.ljust(1024, b"\0") + entries.ljust(body_at - 1536, b"\xff") + bytes(body) + footer
-
-
-def descriptor(*extents: str, parent: str = "ffffffff", hint: str = "") -> bytes:
-    lines = ["# Disk DescriptorFile", "version=1", "CID=12345678", f"parentCID={parent}", 'createType="monolithicFlat"']
-    lines += [f'parentFileNameHint="{hint}"'] * bool(hint)
-    return "\n".join([*lines, "# Extent description", *extents, "ddb.virtualHWVersion = 4", ""]).encode()
-
-
-def laid(folder: Path, name: str, data: bytes) -> Path:
-    (folder / name).write_bytes(data)
-    return folder / name
-
-
-def holed(length: int) -> bytes:
-    """Bytes with an all-zero part, so that some blocks are stored and some are not."""
-    data = bytearray(some_bytes(length))
-    data[length // 3 : length // 3 + 10000] = bytes(len(data[length // 3 : length // 3 + 10000]))
-    return bytes(data[:length])
 
 
 @pytest.mark.parametrize(
