@@ -58,7 +58,9 @@ class Opener(Protocol):
         name: the kind: "zip", "tar", "gzip", "eml", …; stands in a member's address chain.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The kind."""
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
         """Whether a content is of this kind. Never raises.

@@ -99,6 +99,18 @@ def read_range(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
         yield block
 
 
+def decode_all(file: BinaryIO, size: int, new: Callable[[], Decoder], is_next: Callable[[bytes], bool]) -> Iterator[tuple[bytes, int]]:
+    """The blocks of `Streams`, each with 0, and at last an empty one with the offset behind the last stream.
+
+    Raises:
+        ArchiveError: a stream ends too early. A decoder's own errors pass.
+    """
+    streams = Streams(file, size, new, is_next)
+    for block in streams.blocks():
+        yield block, 0
+    yield b"", streams.end or 0
+
+
 class Streams:
     """The streams of one kind that stand one behind the other in a file, as gzip, bzip2, xz and zstd allow.
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from forensics.expansion.archive import AR, CAB, COMPRESS, CPIO, LHA, LZ4, LZIP, RAR, RPM, TAR, WARC
 from forensics.expansion.gzip_file import Gzip
 from forensics.expansion.single_stream import BZIP2, LZMA, XZ, ZSTD
+from forensics.expansion.zip_archive import Zip
 
 if TYPE_CHECKING:
     from forensics.expansion.base import Opener
 
 # By signature first, the more certain first; what is told by its MIME type or has next to no signature comes last.
 ALL_OPENERS: tuple[Opener, ...] = (
+    Zip(),
     Gzip(),
     BZIP2,
     XZ,

@@ -53,6 +53,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "archive_read_set_read_callback": (ctypes.c_int, (_PTR, _Read)),
     "archive_read_set_skip_callback": (ctypes.c_int, (_PTR, _Skip)),
     "archive_read_set_seek_callback": (ctypes.c_int, (_PTR, _Seek)),
+    "archive_read_set_callback_data": (ctypes.c_int, (_PTR, _PTR)),
     "archive_read_open1": (ctypes.c_int, (_PTR,)),
     "archive_read_next_header": (ctypes.c_int, (_PTR, ctypes.POINTER(_PTR))),
     "archive_read_data_block": (ctypes.c_int, (_PTR, ctypes.POINTER(_PTR), ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(_INT64))),
@@ -145,6 +146,7 @@ class ArchiveReader:
             getattr(self._library, f"archive_read_support_{kind}")(self._archive)
         for kind, callback in zip(("read", "skip", "seek"), self._callbacks, strict=True):
             getattr(self._library, f"archive_read_set_{kind}_callback")(self._archive, callback)
+        self._library.archive_read_set_callback_data(self._archive, None)  # it makes the place that opening looks at
         if self._library.archive_read_open1(self._archive) < _WARN:
             error = self._error()
             self.close()
@@ -268,7 +270,7 @@ _OF_THREAD = threading.local()
 
 @contextmanager
 def _utf8_locale() -> Iterator[None]:
-    """libarchive turns names into the thread's character set; so that they do not depend on the machine's, it is UTF-8 here."""
+    """UTF-8 as the thread's character set, into which libarchive turns names, so that they do not depend on the machine's."""
     libc = _libc()
     if libc is None:
         yield

@@ -24,7 +24,7 @@ from forensics.expansion.kinds import ALL_OPENERS
 from forensics.names import display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from typing import BinaryIO
 
     from forensics.credentials import Credential
@@ -153,7 +153,7 @@ class _Walk:
                 close()
         yield from folded.problems()
 
-    def _take(self, container: Content, member: Member, steps: tuple[Step, ...]) -> Iterator[Problem]:
+    def _take(self, container: Content, member: Member, steps: tuple[Step, ...]) -> Generator[Problem, None, bool]:
         """Gives the member to the consumer and opens it if it is a container; whether no bound cut it (the generator's value)."""
         if member.blocks is None:
             self.consume(Item(steps=steps, member=member, blocks=None))

@@ -1,0 +1,152 @@
+"""Opener of ZIP files, and so of Office Open XML and OpenDocument files, JAR, APK, EPUB and others that are ZIP files.
+
+What the central directory lists comes first, in its order; then, marked deleted, what has a local header but is not listed there.
+Without a readable central directory all comes by the local headers. Times are those of the extra field, in UTC; where there is
+none, the DOS time, which has no zone and is taken as UTC.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from forensics.credentials import CredentialKind
+from forensics.errors import ArchiveError
+from forensics.expansion.base import Member
+from forensics.expansion.guard import guarded
+from forensics.expansion.member_names import stored_path
+from forensics.expansion.member_problems import damaged, encrypted, encrypted_unsupported, overlaps, unsupported
+from forensics.expansion.zip_content import Lock, content_blocks
+from forensics.expansion.zip_directory import (
+    FLAG_ENCRYPTED,
+    FLAG_MASKED,
+    FLAG_STRONG,
+    LOCAL,
+    Ranges,
+    ZipEntry,
+    find_directory,
+    iter_central,
+    iter_local,
+)
+from forensics.expansion.zip_methods import why_unsupported
+from forensics.filesystems.base import Kind, Times
+from forensics.names import escape_text
+from forensics.timestamps import from_dos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from forensics.credentials import Credential
+    from forensics.errors import Problem
+
+_UNIX = 3  # APPNOTE 4.4.2
+_FLAG_UTF8 = 1 << 11
+_COUNT_MODULUS = 1 << 16  # some programs write more members than the count has room for, without ZIP64
+_LONGEST_TARGET = 4096
+
+
+class Zip:
+    """Opens ZIP files."""
+
+    name = "zip"
+
+    def recognises(self, head: bytes, mime_type: str, name: str) -> bool:  # noqa: ARG002 - the signature says it all
+        """Whether a content is of this kind."""
+        # an empty one has the record at the end only; one that was split and joined begins with a mark (APPNOTE 8.5.4)
+        return head.startswith((LOCAL, b"PK\5\6", b"PK\7\x08PK\3\4", b"PK00PK\3\4"))
+
+    def iter_members(self, file: BinaryIO, size: int, name: str, credentials: tuple[Credential, ...]) -> Iterator[Member | Problem]:
+        """The members; a Problem where the central directory is not there, is damaged or does not list all."""
+        return _Reading(file, size, name, Lock(credentials)).members()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    file: BinaryIO
+    size: int
+    name: str
+    lock: Lock
+
+    def members(self) -> Iterator[Member | Problem]:
+        directory = find_directory(self.file, self.size)
+        if directory is None:
+            yield damaged(f"{self.name}: has no central directory; its members were looked for one by one", "its end is missing or damaged")
+            for entry in iter_local(self.file, 0, self.size):
+                yield self._member(entry, f"offset {entry.offset}")
+            return
+        ranges, number = Ranges(), 0
+        try:
+            for entry in iter_central(self.file, directory):
+                number += 1
+                yield self._member(entry, f"entry {number}", shares=not ranges.add(entry.offset, entry.end))
+        except ArchiveError as error:
+            yield damaged(f"{self.name}: its directory could be read as far as entry {number}; the rest was looked for", str(error))
+        else:
+            if number % _COUNT_MODULUS != directory.count % _COUNT_MODULUS:
+                yield damaged(f"{self.name}: its directory states {directory.count} members and lists {number}", "it is damaged")
+        for start, end in list(ranges.gaps(directory.start)):
+            for entry in iter_local(self.file, start, end):
+                yield replace(self._member(entry, f"offset {entry.offset}"), deleted=True)
+
+    def _member(self, entry: ZipEntry, address: str, *, shares: bool = False) -> Member:
+        where = f"{self.name}: {address}"
+        kind = _kind(entry)
+        problem = overlaps(where) if shares else _why_not(entry, where)
+        unlocked_with, blocks = "", None
+        if problem is None and kind is not Kind.DIRECTORY:
+            passphrase = None
+            if entry.flags & FLAG_ENCRYPTED:
+                passphrase = self.lock.passphrase_of(self.file, self.size, entry)
+                problem = None if passphrase is not None else encrypted(where, self.lock.count)
+                unlocked_with = "" if passphrase is None else CredentialKind.PASSPHRASE
+            if problem is None:
+                blocks = guarded(content_blocks(self.file, self.size, entry, passphrase), where)
+        target = None
+        if kind is Kind.LINK and blocks is not None:  # its content is where it points
+            target, blocks = escape_text(b"".join(blocks).decode("utf-8", "backslashreplace")), None
+        extras = entry.extras
+        return Member(
+            path=stored_path(_name(entry)),
+            kind=kind,
+            address=address,
+            size=entry.size if entry.has_known_size else None,
+            times=Times(
+                created=extras.created,
+                modified=from_dos(entry.dos_time) if extras.modified is None else extras.modified,
+                accessed=extras.accessed,
+            ),
+            blocks=blocks,
+            problem=problem,
+            link_target=target,
+            unlocked_with=unlocked_with,
+            skippable=True,
+        )
+
+
+def _name(entry: ZipEntry) -> bytes:
+    """The name in UTF-8: what is not, is in code page 437 by the rule (APPNOTE, appendix D)."""
+    name = entry.extras.name_of(entry.name)
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name if entry.flags & _FLAG_UTF8 else name.decode("cp437").encode()
+    return name
+
+
+def _kind(entry: ZipEntry) -> Kind:
+    mode = entry.attributes >> 16 if entry.host == _UNIX else 0
+    if stat.S_ISLNK(mode) and entry.size <= _LONGEST_TARGET:
+        return Kind.LINK
+    return Kind.DIRECTORY if not entry.size and (stat.S_ISDIR(mode) or entry.name.endswith(b"/")) else Kind.FILE
+
+
+def _why_not(entry: ZipEntry, where: str) -> Problem | None:
+    method = entry.method
+    if entry.flags & FLAG_ENCRYPTED:
+        if entry.flags & (FLAG_STRONG | FLAG_MASKED):
+            return encrypted_unsupported(where, "PKWARE's strong encryption is not read here")
+        method = entry.extras.aes.method if entry.extras.aes is not None else method
+    why = why_unsupported(method)
+    return unsupported(where, why) if why else None
