@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forensics.errors import ArchiveError, Problem
 from forensics.expansion.base import Member
 from forensics.expansion.guard import guarded
-from forensics.expansion.libarchive import ArchiveEntry, ArchiveReader
+from forensics.expansion.libarchive import ArchiveEntry, ArchiveReader, as_stated_in_zone
 from forensics.expansion.member_names import stored_path, without_suffix
 from forensics.expansion.member_problems import damaged, encrypted_unsupported
-from forensics.filesystems.base import Kind
+from forensics.filesystems.base import Kind, Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +32,8 @@ class Archive:
         is_start: whether a file that begins with these bytes is of the kind.
         suffixes: for a kind that holds one content without a name, what the file's name ends with; otherwise none.
         skippable: whether a member can be passed over without decoding it.
+        has_local_times: whether, by its first bytes, a file states times without a zone. libarchive takes them as of the machine's zone;
+            here they are taken as UTC, so that they do not depend on it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Archive:
     filters: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
     skippable: bool = False
+    has_local_times: Callable[[bytes], bool] = lambda _head: False
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:  # noqa: ARG002 - the signature says it all
         """Whether a content is of this kind."""
@@ -53,6 +56,8 @@ class Archive:
         credentials: tuple[Credential, ...],  # noqa: ARG002 - libarchive decrypts none of these kinds
     ) -> Iterator[Member | Problem]:
         """The members as they stand; a Problem where the archive is damaged, which ends it."""
+        file.seek(0)
+        to_utc = as_stated_in_zone if self.has_local_times(file.read(_HEAD_BYTES)) else _unchanged
         reader = ArchiveReader(file, size, self.formats, self.filters)
         try:
             number = 0
@@ -67,7 +72,7 @@ class Archive:
                 if entry is None:
                     return
                 number += 1
-                yield self._member(reader, entry, number, name)
+                yield replace(self._member(reader, entry, number, name), times=to_utc(entry.times))
         finally:
             reader.close()
 
@@ -84,6 +89,10 @@ class Archive:
             link_target=entry.link_target,
             skippable=self.skippable,
         )
+
+
+def _unchanged(times: Times) -> Times:
+    return times
 
 
 def _begins(*signatures: bytes) -> Callable[[bytes], bool]:
@@ -116,6 +125,8 @@ def _is_old_cpio(head: bytes) -> bool:
 
 
 _TAR_BLOCK = 512
+_HEAD_BYTES = 64
+_RAR4, _RAR5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
 _OLD_CPIO_HEADER = 26
 
 TAR = Archive(name="tar", formats=("tar",), is_start=_is_tar, skippable=True)
@@ -126,9 +137,9 @@ CPIO = Archive(
     skippable=True,
 )
 AR = Archive(name="ar", formats=("ar",), is_start=_begins(b"!<arch>\n"), skippable=True)
-CAB = Archive(name="cab", formats=("cab",), is_start=_begins(b"MSCF\0\0\0\0"))
-LHA = Archive(name="lha", formats=("lha",), is_start=_is_lha)
-RAR = Archive(name="rar", formats=("rar", "rar5"), is_start=_begins(b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"))
+CAB = Archive(name="cab", formats=("cab",), is_start=_begins(b"MSCF\0\0\0\0"), has_local_times=_begins(b"MSCF"))
+LHA = Archive(name="lha", formats=("lha",), is_start=_is_lha, has_local_times=lambda head: head[20:21] in (b"\0", b"\1"))
+RAR = Archive(name="rar", formats=("rar", "rar5"), is_start=_begins(_RAR4, _RAR5), has_local_times=_begins(_RAR4))
 WARC = Archive(name="warc", formats=("warc",), is_start=_begins(b"WARC/"), skippable=True)
 RPM = Archive(name="rpm", formats=("cpio",), filters=("rpm", "gzip", "xz", "lzma", "zstd"), is_start=_begins(b"\xed\xab\xee\xdb"))
 LZ4 = Archive(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from forensics.expansion.archive import AR, CAB, COMPRESS, CPIO, LHA, LZ4, LZIP, RAR, RPM, TAR, WARC
 from forensics.expansion.gzip_file import Gzip
+from forensics.expansion.mail import Eml, Mbox
+from forensics.expansion.seven_zip import SevenZip
 from forensics.expansion.single_stream import BZIP2, LZMA, XZ, ZSTD
 from forensics.expansion.zip_archive import Zip
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 # By signature first, the more certain first; what is told by its MIME type or has next to no signature comes last.
 ALL_OPENERS: tuple[Opener, ...] = (
     Zip(),
+    SevenZip(),
     Gzip(),
     BZIP2,
     XZ,
@@ -31,4 +34,6 @@ ALL_OPENERS: tuple[Opener, ...] = (
     LHA,
     TAR,
     LZMA,
+    Mbox(),
+    Eml(),
 )

@@ -9,10 +9,12 @@ References: libarchive 3.8, archive_read(3), archive_read_open(3), archive_entry
 
 from __future__ import annotations
 
+import calendar
 import ctypes
 import functools
 import locale
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -101,8 +103,8 @@ def _library() -> ctypes.CDLL:
     # The module is linked to the libarchive beside it, so looking up a name in its handle finds that one and no other.
     library = ctypes.CDLL(archi.__file__)
     times = {
-        f"archive_entry_{time}{suffix}": (result, (_PTR,))
-        for time in _TIMES
+        f"archive_entry_{name}{suffix}": (result, (_PTR,))
+        for name in _TIMES
         for suffix, result in (("", _INT64), ("_nsec", ctypes.c_long), ("_is_set", ctypes.c_int))
     }
     for name, (result, arguments) in {**_SIGNATURES, **times}.items():
@@ -115,6 +117,23 @@ def version_details() -> str:
     """Version of libarchive and of the decoders that it uses."""
     stated: bytes = _library().archive_version_details()
     return stated.decode("ascii", "replace")
+
+
+def as_stated_in_zone(times: Times) -> Times:
+    """The times as they are stored, taken as UTC: libarchive took them as of the machine's time zone (mktime), which is undone."""
+    return Times(
+        created=_undone(times.created),
+        modified=_undone(times.modified),
+        accessed=_undone(times.accessed),
+        metadata_changed=_undone(times.metadata_changed),
+    )
+
+
+def _undone(value: int | OutOfRange | None) -> int | OutOfRange | None:
+    if not isinstance(value, int):
+        return value
+    seconds, fraction = divmod(value, 1_000_000_000)
+    return calendar.timegm(time.localtime(seconds)) * 1_000_000_000 + fraction
 
 
 class ArchiveReader:
@@ -206,7 +225,7 @@ class ArchiveReader:
         target = of.archive_entry_hardlink(entry)
         kind = Kind.LINK if target is not None else _KINDS.get(of.archive_entry_filetype(entry), Kind.UNKNOWN)
         target = of.archive_entry_symlink(entry) if target is None and kind is Kind.LINK else target
-        modified, accessed, changed, created = (self._time(entry, time) for time in _TIMES)
+        modified, accessed, changed, created = (self._time(entry, name) for name in _TIMES)
         return ArchiveEntry(
             path=of.archive_entry_pathname(entry) or b"",
             kind=kind,
@@ -218,14 +237,14 @@ class ArchiveReader:
             warning=warning,
         )
 
-    def _time(self, entry: Any, time: str) -> int | OutOfRange | None:
-        if not getattr(self._library, f"archive_entry_{time}_is_set")(entry):
+    def _time(self, entry: Any, name: str) -> int | OutOfRange | None:
+        if not getattr(self._library, f"archive_entry_{name}_is_set")(entry):
             return None
-        seconds = getattr(self._library, f"archive_entry_{time}")(entry)
-        return from_unix(seconds, getattr(self._library, f"archive_entry_{time}_nsec")(entry))
+        seconds = getattr(self._library, f"archive_entry_{name}")(entry)
+        return from_unix(seconds, getattr(self._library, f"archive_entry_{name}_nsec")(entry))
 
     def _error(self) -> ArchiveError:
-        stated = self._library.archive_error_string(self._archive) or b"it is of no form that is known here"
+        stated = self._library.archive_error_string(self._archive) or b"libarchive gives no reason"
         return ArchiveError(self._failure or escape_text(stated.decode("utf-8", "backslashreplace")))
 
     # Nothing may be raised into C: a failure is kept and told as -30.

@@ -6,8 +6,8 @@ _MADE_UP = b"content"
 
 
 def stored_path(raw: bytes) -> bytes:
-    """The path as it is stored, without leading "/"; `content` where nothing is left. ".." and drive letters stay: they are data."""
-    return raw.lstrip(b"/") or _MADE_UP
+    """The path as it is stored, without "/" at its ends; `content` where nothing is left. ".." and drive letters stay: they are data."""
+    return raw.strip(b"/") or _MADE_UP
 
 
 def without_suffix(name: str, suffixes: tuple[str, ...]) -> bytes:

@@ -105,7 +105,11 @@ class _Reading:
                 blocks = guarded(content_blocks(self.file, self.size, entry, passphrase), where)
         target = None
         if kind is Kind.LINK and blocks is not None:  # its content is where it points
-            target, blocks = escape_text(b"".join(blocks).decode("utf-8", "backslashreplace")), None
+            try:
+                target = escape_text(b"".join(blocks).decode("utf-8", "backslashreplace"))
+            except ArchiveError as error:
+                problem = damaged(f"{where}: where the link points could not be read", str(error))
+            blocks = None
         extras = entry.extras
         return Member(
             path=stored_path(_name(entry)),
@@ -137,7 +141,7 @@ def _name(entry: ZipEntry) -> bytes:
 
 def _kind(entry: ZipEntry) -> Kind:
     mode = entry.attributes >> 16 if entry.host == _UNIX else 0
-    if stat.S_ISLNK(mode) and entry.size <= _LONGEST_TARGET:
+    if stat.S_ISLNK(mode) and entry.has_known_size and entry.size <= _LONGEST_TARGET:
         return Kind.LINK
     return Kind.DIRECTORY if not entry.size and (stat.S_ISDIR(mode) or entry.name.endswith(b"/")) else Kind.FILE
 

@@ -1,0 +1,156 @@
+"""Openers of e-mail: single messages (EML, Apple's EMLX, MHTML), whose parts are the members, and MBOX files of messages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from forensics.expansion.base import Member
+from forensics.expansion.decoding import read_range
+from forensics.expansion.guard import guarded
+from forensics.expansion.member_names import stored_path
+from forensics.expansion.mime_parts import Part, iter_parts
+from forensics.expansion.transfer_encodings import decoded
+from forensics.filesystems.base import Kind, Times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from forensics.credentials import Credential
+    from forensics.errors import Problem
+
+_FIELD = re.compile(rb"[!-9;-~]+:[ \t\r]*[^\x00]{0,998}?\n")  # RFC 5322, 2.2
+_MESSAGE_TYPES = frozenset(("message/rfc822", "message/news"))
+_MESSAGE_SUFFIXES = (".eml", ".emlx", ".mht", ".mhtml", ".nws", ".mim")
+_BODY_NAMES = {"text/plain": "body.txt", "text/html": "body.html", "text/rtf": "body.rtf", "text/calendar": "calendar.ics"}
+_EMLX_COUNT = re.compile(rb"(\d{1,12})[ \t]*\r?\n")
+_BLOCK_BYTES = 1 << 20
+# A blank line, and "From " with a time of day: a sentence that begins so has none (RFC 4155, appendix A).
+_SEPARATOR = re.compile(rb"\r?\n(\r?\n)From [^\n]{0,900}\d\d:\d\d[^\n]{0,90}\n")
+_LONGEST_FROM_LINE = 1024
+
+
+class Eml:
+    """Opens a message: its bodies and attachments are the members, decoded; a message attached is one member, opened in turn."""
+
+    name = "eml"
+
+    def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
+        """Whether a content is of this kind."""
+        if mime_type in _MESSAGE_TYPES:
+            return True
+        if not name.lower().endswith(_MESSAGE_SUFFIXES):
+            return False
+        counted = _EMLX_COUNT.match(head)
+        return _FIELD.match(head, counted.end() if counted else 0) is not None
+
+    def iter_members(
+        self,
+        file: BinaryIO,
+        size: int,
+        name: str,
+        credentials: tuple[Credential, ...],  # noqa: ARG002 - encrypted mail is not decrypted
+    ) -> Iterator[Member | Problem]:
+        """The parts, in order."""
+        start, end = 0, size
+        file.seek(0)
+        counted = _EMLX_COUNT.match(file.read(16))
+        if counted:  # Apple Mail: the message's length, the message, and a property list
+            start = counted.end()
+            end = min(start + int(counted.group(1)), size)
+        for part in iter_parts(file, start, end):
+            yield _part(file, part, name)
+        if end < size:
+            yield _raw(file, end, size, "properties.plist", f"offset {end}")
+
+
+class Mbox:
+    """Opens MBOX files: each message is a member, as it is stored (RFC 4155, and the forms of before with ">From " quoted or not)."""
+
+    name = "mbox"
+
+    def recognises(self, head: bytes, mime_type: str, name: str) -> bool:  # noqa: ARG002 - the signature says it all
+        """Whether a content is of this kind."""
+        if not head.startswith(b"From "):
+            return False
+        line, found, _ = head.partition(b"\n")
+        return bool(found) and _FIELD.match(head, len(line) + 1) is not None
+
+    def iter_members(
+        self,
+        file: BinaryIO,
+        size: int,
+        name: str,  # noqa: ARG002 - no message needs it
+        credentials: tuple[Credential, ...],  # noqa: ARG002 - encrypted mail is not decrypted
+    ) -> Iterator[Member | Problem]:
+        """The messages, in order."""
+        for number, (start, end) in enumerate(_messages(file, size), start=1):
+            yield _raw(file, start, end, f"message-{number:06}.eml", f"message {number} offset {start}")
+
+
+def _part(file: BinaryIO, part: Part, name: str) -> Member:
+    header = part.header
+    address = f"part {part.number}"
+    blocks = guarded(decoded(read_range(file, part.start, part.end), header.encoding), f"{name}: {address}")
+    return Member(
+        path=stored_path(_name(part).encode("utf-8", "surrogateescape")),
+        kind=Kind.FILE,
+        address=address,
+        size=None,
+        times=Times(),
+        blocks=blocks,
+        skippable=True,
+    )
+
+
+def _name(part: Part) -> str:
+    header = part.header
+    if part.is_between:
+        return f"between-parts-{part.number}"
+    if header.filename:
+        return header.filename
+    if header.content_type in _BODY_NAMES:
+        return _BODY_NAMES[header.content_type]
+    subtype = header.content_type.partition("/")[2]
+    return f"part-{part.number}.{'eml' if header.content_type in _MESSAGE_TYPES else re.sub('[^a-z0-9]+', '-', subtype)[:32]}"
+
+
+def _raw(file: BinaryIO, start: int, end: int, path: str, address: str) -> Member:
+    return Member(
+        path=path.encode(),
+        kind=Kind.FILE,
+        address=address,
+        size=end - start,
+        times=Times(),
+        blocks=read_range(file, start, end),
+        skippable=True,
+    )
+
+
+def _messages(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
+    """Where each message begins, behind its "From " line, and ends, before the blank line that separates it from the next."""
+    begin: int | None = None
+    for line_start, line_end in _from_lines(file, size):
+        if begin is not None:
+            yield begin, max(line_start, begin)
+        begin = line_end
+    if begin is not None:
+        yield begin, size
+
+
+def _from_lines(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
+    """The "From " lines at the start and behind blank lines: where the message before ends, and where the line ends."""
+    file.seek(0)
+    yield 0, len(file.readline(_LONGEST_FROM_LINE))
+    position, done = 0, 0
+    while position < size:
+        file.seek(position)
+        block = file.read(_BLOCK_BYTES)
+        for found in _SEPARATOR.finditer(block, done - position):
+            done = position + found.end()
+            yield position + found.start(1), done
+        if len(block) < _BLOCK_BYTES:
+            return
+        position += len(block) - _LONGEST_FROM_LINE
+        done = max(done, position)
