@@ -92,8 +92,8 @@ class _Reading:
 
     def _member(self, entry: ZipEntry, address: str, *, shares: bool = False) -> Member:
         where = f"{self.name}: {address}"
-        kind = _kind(entry)
-        problem = overlaps(where) if shares else _why_not(entry, where)
+        kind = kind_of(entry)
+        problem = overlaps(where) if shares else why_not_read(entry, where)
         unlocked_with, blocks = "", None
         if problem is None and kind is not Kind.DIRECTORY:
             passphrase = None
@@ -112,7 +112,7 @@ class _Reading:
             blocks = None
         extras = entry.extras
         return Member(
-            path=stored_path(_name(entry)),
+            path=stored_path(name_of(entry)),
             kind=kind,
             address=address,
             size=entry.size if entry.has_known_size else None,
@@ -129,7 +129,7 @@ class _Reading:
         )
 
 
-def _name(entry: ZipEntry) -> bytes:
+def name_of(entry: ZipEntry) -> bytes:
     """The name in UTF-8: what is not, is in code page 437 by the rule (APPNOTE, appendix D)."""
     name = entry.extras.name_of(entry.name)
     try:
@@ -139,14 +139,14 @@ def _name(entry: ZipEntry) -> bytes:
     return name
 
 
-def _kind(entry: ZipEntry) -> Kind:
+def kind_of(entry: ZipEntry) -> Kind:
     mode = entry.attributes >> 16 if entry.host == _UNIX else 0
     if stat.S_ISLNK(mode) and entry.has_known_size and entry.size <= _LONGEST_TARGET:
         return Kind.LINK
     return Kind.DIRECTORY if not entry.size and (stat.S_ISDIR(mode) or entry.name.endswith(b"/")) else Kind.FILE
 
 
-def _why_not(entry: ZipEntry, where: str) -> Problem | None:
+def why_not_read(entry: ZipEntry, where: str) -> Problem | None:
     method = entry.method
     if entry.flags & FLAG_ENCRYPTED:
         if entry.flags & (FLAG_STRONG | FLAG_MASKED):
