@@ -87,6 +87,7 @@ class Entry:
             what it was; None where that is not known or does not apply.
         start_byte: first byte of a stream that lies in one piece, counted from the start of its volume: of slack and of unallocated
             space; None for others.
+        original_path: of a file in a recycle bin, and of what lies in a folder there: where it was deleted from, as the bin states it.
     """
 
     path: bytes
@@ -109,19 +110,28 @@ class Entry:
     sequence: int | None
     overwritten: bool | None = None
     start_byte: int | None = None
+    original_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingLimits:
-    """Bounds on what damaged metadata may claim.
+    """What is listed besides entries and their data, and bounds on what damaged metadata may claim.
 
     Attributes:
         orphans: how many orphan entries are listed.
         orphan_bytes: how many bytes of orphan contents are read.
+        slack: whether file slack is listed that is not all zero.
+        unallocated: whether unallocated space is listed, and what lies behind the filesystem in its volume.
+        overwritten: whether it is found out of deleted streams if their blocks belong to others by now.
+        attributes: whether extended attributes are listed as streams.
     """
 
     orphans: int
     orphan_bytes: int
+    slack: bool = False
+    unallocated: bool = False
+    overwritten: bool = False
+    attributes: bool = False
 
 
 class Stream(Protocol):
