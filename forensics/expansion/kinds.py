@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from forensics.expansion.archive import AR, CAB, COMPRESS, CPIO, LHA, LZ4, LZIP, RAR, RPM, TAR, WARC
 from forensics.expansion.gzip_file import Gzip
 from forensics.expansion.mail import Eml, Mbox
+from forensics.expansion.ole import Ole
+from forensics.expansion.pst import Pst
 from forensics.expansion.seven_zip import SevenZip
 from forensics.expansion.single_stream import BZIP2, LZMA, XZ, ZSTD
 from forensics.expansion.zip_archive import Zip
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 # By signature first, the more certain first; what is told by its MIME type or has next to no signature comes last.
 ALL_OPENERS: tuple[Opener, ...] = (
     Zip(),
+    Ole(),
+    Pst(),
     SevenZip(),
     Gzip(),
     BZIP2,

@@ -140,6 +140,7 @@ def name_of(entry: ZipEntry) -> bytes:
 
 
 def kind_of(entry: ZipEntry) -> Kind:
+    """What the entry is, by its Unix mode if it has one, else by its name."""
     mode = entry.attributes >> 16 if entry.host == _UNIX else 0
     if stat.S_ISLNK(mode) and entry.has_known_size and entry.size <= _LONGEST_TARGET:
         return Kind.LINK
@@ -147,6 +148,7 @@ def kind_of(entry: ZipEntry) -> Kind:
 
 
 def why_not_read(entry: ZipEntry, where: str) -> Problem | None:
+    """Why the content of the entry is not read here; None if it is."""
     method = entry.method
     if entry.flags & FLAG_ENCRYPTED:
         if entry.flags & (FLAG_STRONG | FLAG_MASKED):
