@@ -33,6 +33,9 @@ _FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "
 
 # Files that import a third-party library: one, so that changing a library is changing one file; where more, why.
 _OWNERS: dict[str, tuple[str, ...]] = {
+    "Crypto": ("forensics/expansion/zip_encryption.py",),  # pycryptodome
+    "archi": ("forensics/expansion/libarchive.py",),
+    "backports": ("forensics/expansion/zstandard.py",),  # zstd
     "click": ("cli.py",),
     "cryptography": (
         # Keys, what is signed by them, and how they are stored are three things; all speak of the library's key classes.
@@ -58,15 +61,20 @@ _OWNERS: dict[str, tuple[str, ...]] = {
         "chain_of_custody/service_process.py",
         "pipelines/case.py",
     ),
+    "inflate64": ("forensics/expansion/zip_methods.py",),
     "jinja2": ("pipelines/report/rendering.py",),
     "magic": ("forensics/filetype.py",),
     "markupsafe": ("pipelines/report/escaping.py",),
+    "msoffcrypto": ("forensics/expansion/office_encryption.py",),
     "numpy": ("forensics/artifacts/mapper.py", "forensics/entropy.py", "forensics/ewf_chunks.py"),  # arithmetic over arrays
     "platformdirs": ("chain_of_custody/identity.py",),
+    "py7zr": ("forensics/expansion/encrypted_7z.py",),
     "pyarrow": ("forensics/", "pipelines/"),  # the form of every table
     "pylibmagic": ("forensics/filetype.py",),  # carries the libmagic that python-magic loads
+    "pypff": ("forensics/expansion/pst.py",),
     # An open filesystem's primitives, and the listing made of them.
     "pytsk3": ("forensics/filesystems/tsk.py", "forensics/filesystems/tsk_kinds.py", "forensics/sleuthkit.py"),
+    "rarfile": ("forensics/expansion/rar.py",),
     "rfc8785": ("chain_of_custody/encoding.py",),
     "rich": ("pipelines/progress_display.py",),
     "yara": ("forensics/yara_rules.py",),
@@ -106,7 +114,7 @@ def floor(module: str) -> str:
 def library(name: str) -> str | None:
     """The third-party library of a dotted module name; None for our own and Python's. dissect is a family: two parts count."""
     first, *rest = name.split(".")
-    if first in _MAY_IMPORT or first in sys.stdlib_module_names:
+    if first in _MAY_IMPORT or first in sys.stdlib_module_names or first == "compression":  # Python's own from 3.14 on
         return None
     return f"dissect.{rest[0]}" if first == "dissect" and rest else first
 
@@ -154,6 +162,7 @@ def test_every_owner_named_does_import_its_library() -> None:
 def test_every_library_imported_is_a_stated_dependency() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     stated = " ".join(project["dependencies"]).replace("yara-python", "yara").replace("python-magic", "magic")
+    stated = stated.replace("pycryptodome", "Crypto").replace("libpff-python", "pypff")
     names = {name for module in MODULES for name in map(library, imported(module)) if name}
     assert {name for name in names if name not in stated} == set()
 
