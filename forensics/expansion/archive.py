@@ -1,4 +1,4 @@
-"""Openers of the archives that libarchive reads: tar, cpio, ar, cab, lha, RAR, WARC, and compressions that Python lacks."""
+"""Openers of the archives that libarchive reads: tar, cpio, ar, cab, lha, RPM, WARC, and compressions that Python lacks."""
 
 from __future__ import annotations
 
@@ -126,7 +126,6 @@ def _is_old_cpio(head: bytes) -> bool:
 
 _TAR_BLOCK = 512
 _HEAD_BYTES = 64
-_RAR4, _RAR5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
 _OLD_CPIO_HEADER = 26
 
 TAR = Archive(name="tar", formats=("tar",), is_start=_is_tar, skippable=True)
@@ -139,7 +138,6 @@ CPIO = Archive(
 AR = Archive(name="ar", formats=("ar",), is_start=_begins(b"!<arch>\n"), skippable=True)
 CAB = Archive(name="cab", formats=("cab",), is_start=_begins(b"MSCF\0\0\0\0"), has_local_times=_begins(b"MSCF"))
 LHA = Archive(name="lha", formats=("lha",), is_start=_is_lha, has_local_times=lambda head: head[20:21] in (b"\0", b"\1"))
-RAR = Archive(name="rar", formats=("rar", "rar5"), is_start=_begins(_RAR4, _RAR5), has_local_times=_begins(_RAR4))
 WARC = Archive(name="warc", formats=("warc",), is_start=_begins(b"WARC/"), skippable=True)
 RPM = Archive(name="rpm", formats=("cpio",), filters=("rpm", "gzip", "xz", "lzma", "zstd"), is_start=_begins(b"\xed\xab\xee\xdb"))
 LZ4 = Archive(

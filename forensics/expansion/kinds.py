@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forensics.expansion.archive import AR, CAB, COMPRESS, CPIO, LHA, LZ4, LZIP, RAR, RPM, TAR, WARC
+from forensics.expansion.archive import AR, CAB, COMPRESS, CPIO, LHA, LZ4, LZIP, RPM, TAR, WARC
 from forensics.expansion.gzip_file import Gzip
 from forensics.expansion.mail import Eml, Mbox
 from forensics.expansion.ole import Ole
 from forensics.expansion.pst import Pst
+from forensics.expansion.rar import Rar
 from forensics.expansion.seven_zip import SevenZip
 from forensics.expansion.single_stream import BZIP2, LZMA, XZ, ZSTD
 from forensics.expansion.zip_archive import Zip
@@ -29,7 +30,7 @@ ALL_OPENERS: tuple[Opener, ...] = (
     LZ4,
     LZIP,
     COMPRESS,
-    RAR,
+    Rar(),
     CAB,
     AR,
     RPM,

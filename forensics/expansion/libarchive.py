@@ -119,6 +119,13 @@ def version_details() -> str:
     return stated.decode("ascii", "replace")
 
 
+def in_whole_seconds(times: Times) -> Times:
+    """`as_stated_in_zone`, without fractions of a second."""
+    times = as_stated_in_zone(times)
+    modified = times.modified
+    return Times(modified=modified // 1_000_000_000 * 1_000_000_000 if isinstance(modified, int) else modified)
+
+
 def as_stated_in_zone(times: Times) -> Times:
     """The times as they are stored, taken as UTC: libarchive took them as of the machine's time zone (mktime), which is undone."""
     return Times(
