@@ -47,8 +47,10 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "dask": ("pipelines/cluster.py",),
     "distributed": ("pipelines/cluster.py",),
+    "dissect.apfs": ("forensics/filesystems/apfs_container.py",),
     "dissect.hypervisor": ("forensics/containers/disk.py",),
     "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
+    "dissect.squashfs": ("forensics/filesystems/squashfs_tree.py",),
     "dissect.target": ("forensics/artifacts/dissect_source.py",),
     # AlignedStream, the stream that dissect asks for; CRC-32C; the decoder of LZO.
     "dissect.util": ("forensics/filesystems/btrfs_extents.py", "forensics/filesystems/checksums.py", "forensics/source.py"),

@@ -90,7 +90,8 @@ class BtrfsTree:
             streams.append(InodeStream(name="", address=StreamAddress(inode.number, 0, identifier), size=size))
         for number, (name, value) in enumerate(self._attributes(inode, problems), start=1):
             if name != _NOT_LISTED:
-                streams.append(InodeStream(name=name, address=StreamAddress(inode.number, number, identifier), size=len(value)))
+                address = StreamAddress(inode.number, number, identifier)
+                streams.append(InodeStream(name=name, address=address, size=len(value), is_attribute=True))
         target = None
         if kind is Kind.LINK and size <= _LONGEST_LINK:
             try:

@@ -36,11 +36,12 @@ class Name:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InodeStream:
-    """A stream of an inode: its name ("" for the default data), its address, its size in bytes if stated."""
+    """A stream of an inode: its name ("" for the default data), its address, its size in bytes if stated, and what kind it is."""
 
     name: str
     address: StreamAddress
     size: int | None
+    is_attribute: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

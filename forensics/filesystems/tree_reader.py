@@ -37,6 +37,16 @@ class _Directory:
     orphan: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """One listing: inodes that a name led to, directories that were entered, the bound on orphans, whether attributes are listed."""
+
+    named: set[InodeAddress]
+    entered: set[InodeAddress]
+    budget: OrphanBudget
+    attributes: bool
+
+
 class GuardedStream:
     """A stream whose reads may raise anything; what they raise becomes a StreamReadError."""
 
@@ -81,68 +91,60 @@ class TreeReader:
         Raises:
             FilesystemError: the root directory cannot be read, so nothing can be listed.
         """
-        named = {self._tree.root}
-        entered = {self._tree.root}
-        budget = OrphanBudget(limits)
-        yield from self._walk(_Directory(self._tree.root, b"", 0, orphan=False), named, entered, budget)
-        for unnamed in _stepped(lambda: self._tree.iter_unnamed(named)):
+        listing = _Listing({self._tree.root}, {self._tree.root}, OrphanBudget(limits), limits.attributes)
+        yield from self._walk(_Directory(self._tree.root, b"", 0, orphan=False), listing)
+        for unnamed in _stepped(lambda: self._tree.iter_unnamed(listing.named)):
             if isinstance(unnamed, Problem):
                 yield unnamed
             elif isinstance(unnamed, Exception):
                 yield _problem("orphans-unreadable", "inodes without a name could not be looked for", _words(unnamed), b"", None)
-            elif unnamed not in named:
-                yield from self._orphan(unnamed, named, entered, budget)
-        yield from budget.problems()
+            elif unnamed not in listing.named:
+                yield from self._orphan(unnamed, listing)
+        yield from listing.budget.problems()
 
-    def _orphan(
-        self, inode: InodeAddress, named: set[InodeAddress], entered: set[InodeAddress], budget: OrphanBudget
-    ) -> Iterator[Entry | Problem]:
-        named.add(inode)
+    def _orphan(self, inode: InodeAddress, listing: _Listing) -> Iterator[Entry | Problem]:
+        listing.named.add(inode)
         space = b"" if inode.space in (0, self._tree.root.space) else b"%d-" % inode.space
         path = _ORPHANS + b"/OrphanFile-" + space + b"%d" % inode.number
-        if not budget.count():
+        if not listing.budget.count():
             return
         found = self._read(inode)
-        yield from self._entries(found, inode, path, budget, orphan=True)
-        if isinstance(found, Inode) and found.kind is Kind.DIRECTORY and inode not in entered:
-            entered.add(inode)
-            yield from self._walk(_Directory(inode, path, 1, orphan=True), named, entered, budget)
+        yield from self._entries(found, inode, path, listing, orphan=True)
+        if isinstance(found, Inode) and found.kind is Kind.DIRECTORY and inode not in listing.entered:
+            listing.entered.add(inode)
+            yield from self._walk(_Directory(inode, path, 1, orphan=True), listing)
 
-    def _walk(
-        self, start: _Directory, named: set[InodeAddress], entered: set[InodeAddress], budget: OrphanBudget
-    ) -> Iterator[Entry | Problem]:
+    def _walk(self, start: _Directory, listing: _Listing) -> Iterator[Entry | Problem]:
         waiting = [start]
         while waiting:
             directory = waiting.pop()
             below: list[_Directory] = []
             for name in _stepped(lambda: self._tree.iter_names(directory.inode)):  # noqa: B023 - it ends before the next turn
                 if isinstance(name, Exception | str):
-                    if not directory.path and isinstance(name, Exception) and not named - {directory.inode}:
+                    if not directory.path and isinstance(name, Exception) and listing.named <= {directory.inode}:
                         message = f"the root directory cannot be read: {_words(name)}"
                         raise FilesystemError(message) from name
                     why = _words(name)
                     yield _problem("directory-unreadable", "a directory could not be read whole", why, directory.path, directory.inode)
                 elif name.name not in (b".", b".."):
-                    yield from self._named(name, directory, below, named, budget)
+                    yield from self._named(name, directory, below, listing)
             for child in below:
-                if child.inode in entered or child.depth > _MAXIMUM_DEPTH:
+                if child.inode in listing.entered or child.depth > _MAXIMUM_DEPTH:
                     what = "a directory is listed under more than one path; it was entered once"
                     yield _problem("directory-loop", what, "a loop of links, or a depth without end", child.path, child.inode)
                 else:
-                    entered.add(child.inode)
+                    listing.entered.add(child.inode)
                     waiting.append(child)
 
-    def _named(
-        self, name: Name, directory: _Directory, below: list[_Directory], named: set[InodeAddress], budget: OrphanBudget
-    ) -> Iterator[Entry | Problem]:
+    def _named(self, name: Name, directory: _Directory, below: list[_Directory], listing: _Listing) -> Iterator[Entry | Problem]:
         path = directory.path + b"/" + name.name if directory.path else name.name
-        if directory.orphan and not budget.count():
+        if directory.orphan and not listing.budget.count():
             return
         if b"/" in name.name or b"\0" in name.name or not name.name:
             yield _problem("name-invalid", "a name is one that no system makes", "it is empty or holds / or NUL", path, name.inode)
-        named.add(name.inode)
+        listing.named.add(name.inode)
         found = self._read(name.inode)
-        yield from self._entries(found, name.inode, path, budget, orphan=directory.orphan)
+        yield from self._entries(found, name.inode, path, listing, orphan=directory.orphan)
         if isinstance(found, Inode) and found.kind is Kind.DIRECTORY:
             below.append(_Directory(name.inode, path, directory.depth + 1, directory.orphan))
 
@@ -153,7 +155,7 @@ class TreeReader:
             return error
 
     def _entries(
-        self, found: Inode | Exception, address: InodeAddress, path: bytes, budget: OrphanBudget, *, orphan: bool
+        self, found: Inode | Exception, address: InodeAddress, path: bytes, listing: _Listing, *, orphan: bool
     ) -> Iterator[Entry | Problem]:
         if isinstance(found, Exception):
             yield _problem("metadata-damaged", "the metadata of an entry cannot be read", str(found), path, address)
@@ -161,12 +163,12 @@ class TreeReader:
             return
         for why in found.problems:
             yield _problem("metadata-damaged", "what an entry says of its file may be wrong or not whole", why, path, address)
-        streams: list[InodeStream | None] = [*found.streams]
+        streams: list[InodeStream | None] = [one for one in found.streams if listing.attributes or not one.is_attribute]
         if not any(one is not None and not one.name for one in streams):
             streams.insert(0, None)
         for stream in streams:
             content = Content.NONE if stream is None else Content.READ
-            if orphan and stream is not None and not budget.take(stream.size or 0):
+            if orphan and stream is not None and not listing.budget.take(stream.size or 0):
                 content = Content.SKIP
             yield _entry(path, address, found, stream, content, orphan=orphan)
 
@@ -194,6 +196,19 @@ def _entry(path: bytes, address: InodeAddress, inode: Inode | None, stream: Inod
         links=read.links,
         sequence=read.sequence,
     )
+
+
+def opened(name: str, begin: Callable[[], _T]) -> _T:
+    """What `begin` opens.
+
+    Raises:
+        FilesystemError: whatever it raised, in words that begin with the filesystem's name.
+    """
+    try:
+        return _called(begin)
+    except StreamReadError as error:
+        message = f"{name} cannot be opened: {error}"
+        raise FilesystemError(message) from error
 
 
 def _stepped(begin: Callable[[], Iterator[_T]]) -> Iterator[_T | Exception]:

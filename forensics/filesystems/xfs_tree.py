@@ -68,7 +68,7 @@ class XfsTree:
         attributes, failure = read_attributes(found, self._map, self._source, self.geometry)
         problems.extend([failure] if failure else [])
         streams += [
-            InodeStream(name=name, address=StreamAddress(inode.number, ATTRIBUTE, number), size=len(value))
+            InodeStream(name=name, address=StreamAddress(inode.number, ATTRIBUTE, number), size=len(value), is_attribute=True)
             for number, (name, value) in enumerate(attributes)
         ]
         target = None
