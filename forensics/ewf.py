@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from forensics.block_cache import BlockCache
 from forensics.errors import ImageError, ImageReadError, Problem, SegmentMissingError, Stage
@@ -26,7 +26,7 @@ from forensics.segment_sets import next_ewf_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from forensics.ewf_chunks import ChunkPlaces, ChunkTable
+    from forensics.ewf_chunks import ChunkTable
     from forensics.ewf_sections import SegmentChain
     from forensics.ewf_values import EwfVolume
     from forensics.exhibit import SourceFile
@@ -36,14 +36,37 @@ _WORKERS = 2
 _REACQUIRE = "Use another copy of the image, or acquire the media again."
 
 
-class EwfReader:
-    """The media of an EWF image. Threads may share it."""
+class _Table(Protocol):
+    """Some consecutive chunks: how many, and which is the first."""
 
-    def __init__(self, volume: EwfVolume, tables: Sequence[ChunkTable]) -> None:
+    @property
+    def first(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+
+
+_T = TypeVar("_T", bound=_Table)
+_P = TypeVar("_P")
+
+
+class EwfReader(Generic[_T, _P]):
+    """The media of an EWF image of either version. Threads may share it."""
+
+    def __init__(
+        self,
+        volume: EwfVolume,
+        tables: Sequence[_T],
+        *,
+        load: Callable[[_T], _P],
+        read: Callable[[_T, _P, int, int, Sequence[int]], list[Chunk]],
+    ) -> None:
+        """`load` gives a table's places; `read` the table's chunks from one number to another, of the sizes expected."""
         self._volume = volume
         self._tables = tuple(tables)
+        self._load_places = load
+        self._read_chunks = read
         self._firsts = [table.first for table in tables]
-        self._places: dict[int, ChunkPlaces] = {}
+        self._places: dict[int, _P] = {}
         self._lock = Lock()
         self._cache = BlockCache()
 
@@ -84,13 +107,14 @@ class EwfReader:
         at = bisect_right(self._firsts, start) - 1
         table = self._tables[at]
         try:
-            return read_chunks(table, self._load(at), start - table.first, stop - table.first, [self._size(i) for i in range(start, stop)])
+            sizes = [self._size(index) for index in range(start, stop)]
+            return self._read_chunks(table, self._load(at), start - table.first, stop - table.first, sizes)
         except ImageReadError as error:
             return [Chunk(b"", f"cannot be read ({error})")] * (stop - start)
 
-    def _load(self, at: int) -> ChunkPlaces:
+    def _load(self, at: int) -> _P:
         with self._lock:
-            places = self._places.pop(at, None) or load_places(self._tables[at])
+            places = self._places.pop(at, None) or self._load_places(self._tables[at])
             self._places[at] = places
             if len(self._places) > _TABLES_KEPT:
                 del self._places[next(iter(self._places))]
@@ -155,7 +179,7 @@ def open_ewf(files: Sequence[SourceFile]) -> Media:
         size=volume.size,
         sector_size=volume.sector_size,
         files=tuple(files),
-        reader=EwfReader(volume, tables),
+        reader=EwfReader(volume, tables, load=load_places, read=read_chunks),
         stated=StatedDigests(md5=_last(one.md5 for one in stated), sha1=_last(one.sha1 for one in stated)),
         header_values=read_header_values(files[0], chains[0]),
         problems=tuple(problems),

@@ -123,7 +123,7 @@ def read_chunks(table: ChunkTable, places: ChunkPlaces, start: int, stop: int, s
             for i, size in zip(range(start, stop), sizes, strict=True)
         ]
     return [
-        _inflate(one, size) if places.deflated[i] else _plain(one, size)
+        inflate_chunk(one, size) if places.deflated[i] else plain_chunk(one, size)
         for i, one, size in zip(range(start, stop), stored, sizes, strict=True)
     ]
 
@@ -172,7 +172,8 @@ def _compact(values: npt.NDArray[np.int64]) -> array[int]:
     return array("q", values.tobytes())
 
 
-def _inflate(stored: memoryview, size: int) -> Chunk:
+def inflate_chunk(stored: memoryview, size: int) -> Chunk:
+    """The chunk of that size in bytes whose zlib stream, with its Adler-32, is at the start of what is stored."""
     inflater = zlib.decompressobj()
     try:
         data = inflater.decompress(stored, size + 1)
@@ -185,7 +186,8 @@ def _inflate(stored: memoryview, size: int) -> Chunk:
     return Chunk(data[:size])
 
 
-def _plain(stored: memoryview, size: int) -> Chunk:
+def plain_chunk(stored: memoryview, size: int) -> Chunk:
+    """The chunk of that size in bytes which is stored as it is, an Adler-32 behind it."""
     data = stored[:size]
     if len(stored) < size + _CHECKSUM.size:
         return Chunk(data, "is stored shorter than a chunk")

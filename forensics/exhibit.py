@@ -31,7 +31,7 @@ _NOT_REGULAR = (
 
 
 class Container(StrEnum):
-    """The formats of image that are read."""
+    """The formats of exhibit that are read; those from AD1 on hold files and not a disk, and their media is the file itself."""
 
     RAW = "raw"
     SPLIT_RAW = "split raw"
@@ -43,6 +43,18 @@ class Container(StrEnum):
     VDI = "vdi"
     PARALLELS = "parallels"
     ASIF = "asif"
+    EWF2 = "ewf2"
+    AFF4 = "aff4"
+    DMG = "dmg"
+    SPARSE_IMAGE = "sparse image"
+    AD1 = "ad1"
+    L01 = "l01"
+    AFF4_LOGICAL = "aff4-l"
+    TAR = "tar"
+    ZIP = "zip"
+    WIM = "wim"
+    FOLDER = "folder"
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

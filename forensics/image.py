@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from forensics.containers.ewf2 import open_ewf2
 from forensics.containers.kinds import identify
 from forensics.containers.parallels import descriptor_in
 from forensics.containers.virtual import open_virtual_disk
 from forensics.errors import ImageError
 from forensics.ewf import open_ewf
 from forensics.exhibit import Container, SourceFile, SourceState, read_state
-from forensics.raw import open_raw
-from forensics.segment_sets import ewf_set, split_raw_set
+from forensics.raw import open_raw, open_whole
+from forensics.segment_sets import ewf2_set, ewf_set, split_raw_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from forensics.media import Media, MediaBlock
 
 _MAX_OPEN_SEGMENTS = 256
+# They hold files and not a disk: what was acquired is the file itself, and its digest is the media's.
+_WHOLE_FILES = frozenset(
+    (Container.AD1, Container.L01, Container.AFF4_LOGICAL, Container.TAR, Container.ZIP, Container.WIM, Container.ARCHIVE)
+)
 
 
 class Image:
@@ -91,6 +96,8 @@ class Image:
 def open_image(path: Path) -> Image:
     """The image that the file is, or is a segment of; or that the folder is, if it is the disk folder of Parallels.
 
+    A file that holds files and not a disk (logical evidence, an archive) is its own media, byte for byte.
+
     Raises:
         ImageNotFoundError: there is no such file.
         SegmentMissingError: a segment of the set is not there; the message names it.
@@ -109,6 +116,11 @@ def open_image(path: Path) -> Image:
         if container is Container.EWF:
             files = _open_all(ewf_set(path), first)
             return Image(path, open_ewf(files))
+        if container is Container.EWF2:
+            files = _open_all(ewf2_set(path), first)
+            return Image(path, open_ewf2(files))
+        if container in _WHOLE_FILES:
+            return Image(path, open_whole(first, container))
         return Image(path, open_virtual_disk(container, first))
     except ImageError:
         _release(files)

@@ -73,6 +73,11 @@ def open_raw(files: Sequence[SourceFile], problems: Sequence[Problem] = ()) -> M
     )
 
 
+def open_whole(file: SourceFile, container: Container) -> Media:
+    """The file itself as the media, byte for byte: for containers that hold files and not a disk."""
+    return Media(container=container, size=file.size, files=(file,), reader=RawReader((file,)))
+
+
 def _uneven_segments(files: Sequence[SourceFile]) -> list[Problem]:
     """A splitter fills each segment but the last, so another size means a segment that is cut off or from elsewhere."""
     usual = files[0].size

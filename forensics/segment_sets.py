@@ -2,7 +2,7 @@
 
 Split raw: an extension that counts, `.000`/`.001`, … or `.aa`, `.ab`, …; every number from the first to the last must be there.
 EWF: `.E01` to `.E99`, then `.EAA`, `.EAB`, … `.EZZ`, `.FAA`, … `.ZZZ` (EWF specification, "Segment file extensions"); the same for
-`.S01` (SMART) and in lower case.
+`.S01` (SMART) and in lower case. EWF 2: `.Ex01` to `.Ex99`, then `.ExAA`, … `.EzZZ` (EWF 2 specification, section of that name).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from forensics.exhibit import shown
 from forensics.names import display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _DIGITS = re.compile(r"[0-9]{2,5}")
 _LETTERS = re.compile(r"[a-z]{2,3}|[A-Z]{2,3}")
 _EWF = re.compile(r"[EeSs](?:[0-9]{2})")
+_EWF2 = re.compile(r"[Ee][Xx][0-9]{2}|[Ee][XYZxyz][A-Za-z]{2}")
 _EWF_LATER = re.compile(r"[E-Ze-z][A-Za-z][A-Za-z]")
 _ALPHABET = 26
 _LAST_NUMBER = 99
@@ -73,23 +74,46 @@ def ewf_set(path: Path) -> tuple[Path, ...]:
     extension = path.suffix[1:]
     if not (_EWF.fullmatch(extension) or _EWF_LATER.fullmatch(extension)):
         return (path,)
-    letter = extension[0] if _EWF.fullmatch(extension) else ("e" if extension[0].islower() else "E")
+    letter = extension[0] if _EWF.fullmatch(extension) else "e"
+    return _contiguous(path, list(islice(_ewf_extensions(letter.upper()), _MAX_SEGMENTS)))
+
+
+def ewf2_set(path: Path) -> tuple[Path, ...]:
+    """The segments of the EWF 2 image that `path` belongs to, in order, as far as they follow without a gap.
+
+    Raises:
+        SegmentMissingError: a later segment lies there and one before it does not; the message names it.
+    """
+    return _contiguous(path, list(_ewf2_extensions())) if _EWF2.fullmatch(path.suffix[1:]) else (path,)
+
+
+def next_ewf2_name(path: Path, number: int) -> str:
+    """The name that segment `number` (1 is the first) has in the EWF 2 set of `path`; empty if the name does not count."""
+    extension = next(islice(_ewf2_extensions(), number - 1, None), "") if _EWF2.fullmatch(path.suffix[1:]) else ""
+    return path.with_suffix("." + _in_case_of(path, extension)).name if extension else ""
+
+
+def _contiguous(path: Path, wanted: Sequence[str]) -> tuple[Path, ...]:
+    """The files beside `path` with the extensions `wanted`, from the first to the last before a gap; case does not count."""
+    extension = path.suffix[1:]
     # Names of the same case as the one given win, where both lie there.
     names = sorted(_siblings(path, len(extension)), key=lambda name: name.islower() == extension.islower())
     by_upper = {name.upper(): name for name in names}
-    wanted = list(islice(_ewf_extensions(letter.upper()), _MAX_SEGMENTS))
-    there = list(takewhile(by_upper.__contains__, wanted))
+    there = list(takewhile(lambda name: name.upper() in by_upper, wanted))
     # What counts as a later segment: letters are also words (.log, .raw, .txt), so only those that would come soon.
     reach = _LAST_NUMBER if len(there) < _LAST_NUMBER - 1 else len(there) + _ALPHABET
-    later = [name for name in wanted[len(there) : reach] if name in by_upper]
+    later = [name for name in wanted[len(there) : reach] if name.upper() in by_upper]
     if later:
-        missing = wanted[len(there)] if letter.isupper() else wanted[len(there)].lower()
+        missing = path.with_suffix("." + _in_case_of(path, wanted[len(there)]))
         message = (
-            f"{shown(path)}: segment {shown(path.with_suffix('.' + missing))} is missing, .{by_upper[later[0]]} is there; "
-            "put all segments into one folder"
+            f"{shown(path)}: segment {shown(missing)} is missing, .{by_upper[later[0].upper()]} is there; put all segments into one folder"
         )
         raise SegmentMissingError(message)
-    return tuple(path.with_suffix("." + by_upper[name]) for name in there)
+    return tuple(path.with_suffix("." + by_upper[name.upper()]) for name in there)
+
+
+def _in_case_of(path: Path, extension: str) -> str:
+    return extension.lower() if path.suffix.islower() else extension
 
 
 def next_ewf_name(path: Path, number: int) -> str:
@@ -98,7 +122,7 @@ def next_ewf_name(path: Path, number: int) -> str:
         return ""
     for at, extension in zip(count(1), _ewf_extensions(path.suffix[1].upper()), strict=False):
         if at == number:
-            return path.with_suffix("." + (extension.lower() if path.suffix[1].islower() else extension)).name
+            return path.with_suffix("." + _in_case_of(path, extension)).name
     return ""
 
 
@@ -108,6 +132,14 @@ def _ewf_extensions(letter: str) -> Iterator[str]:
     letters = string.ascii_uppercase
     for first, second, third in product(letters[letters.index(letter) :], letters, letters):
         yield first + second + third
+
+
+def _ewf2_extensions() -> Iterator[str]:
+    for number in range(1, _LAST_NUMBER + 1):
+        yield f"Ex{number:02}"
+    letters = string.ascii_uppercase
+    for first, second, third in product("xyz", letters, letters):
+        yield f"E{first}{second}{third}"
 
 
 def _siblings(path: Path, length: int) -> list[str]:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forensics.containers.aff4_kind import aff4_kind
 from forensics.errors import ImageError, UnsupportedImageError
 from forensics.exhibit import Container, shown
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from forensics.exhibit import SourceFile
 
 EWF_MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
-_ARCHIVE = "this is an archive, not a disk image"
-_UNPACK = "unpack it and give the image inside"
+EWF2_MAGIC = b"EVF2\x0d\x0a\x81\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +45,38 @@ KINDS: tuple[Kind, ...] = (
     Kind(-512, b"conectix", "VHD", Container.VHD),
     Kind(-511, b"conectix", "VHD", Container.VHD),
     Kind(64, b"\x7f\x10\xda\xbe", "VDI", Container.VDI),  # VirtualBox VDICore.h
-    Kind(0, b"EVF2\x0d\x0a\x81\x00", "Ex01 (EWF version 2)", advice="convert it to E01 with the tool that made it"),
-    Kind(0, b"LEF2\x0d\x0a\x81\x00", "Lx01 (EWF version 2, logical files)", advice="it holds files, not a disk"),
-    Kind(0, b"LVF\x09\x0d\x0a\xff\x00", "L01 (EWF, logical files)", advice="it holds files, not a disk"),
-    Kind(0, b"ADSEGMENTEDFILE\x00", "AD1 (AccessData logical image)", advice="it holds files, not a disk"),
+    Kind(0, EWF2_MAGIC, "Ex01 (EWF version 2)", Container.EWF2),  # EWF 2 specification, "File header"
+    Kind(0, b"LEF2\x0d\x0a\x81\x00", "Lx01 (EWF version 2, logical files)", Container.L01),
+    Kind(0, b"LVF\x09\x0d\x0a\xff\x00", "L01 (EWF, logical files)", Container.L01),
+    Kind(0, b"ADSEGMENTEDFILE\x00", "AD1 (AccessData logical image)", Container.AD1),
     Kind(0, b"ADCRYPT\x00", "AD encrypted image", advice="decrypt it with the tool that made it"),
     Kind(0, b"AFF10\x0d\x0a\x00", "AFF (version 1)", advice="convert it to raw with affconvert"),
-    Kind(0, b"MSWIM\x00\x00\x00", "WIM (Windows Imaging)", advice="it holds files, not a disk; apply it to a disk image first"),
-    Kind(-512, b"koly", "DMG (Apple UDIF)", advice="convert it to raw with dmg2img or hdiutil"),
+    Kind(0, b"MSWIM\x00\x00\x00", "WIM (Windows Imaging)", Container.WIM),
+    Kind(-512, b"koly", "DMG (Apple UDIF)", Container.DMG),  # Apple's UDIF resource file, its last 512 bytes
     Kind(0, b"encrcdsa", "encrypted DMG (Apple)", advice="decrypt it with hdiutil"),
-    Kind(0, b"sprs", "sparse image (Apple)", advice="convert it to raw with hdiutil"),
+    Kind(0, b"sprs", "sparse image (Apple)", Container.SPARSE_IMAGE),  # libmodi, "Mac OS disk image types"
     Kind(0, b"shdw", "ASIF", Container.ASIF),  # huven/asif-format, "Header"
     Kind(0, b"WithoutFreeSpace", "Parallels", Container.PARALLELS),  # QEMU docs/interop/parallels.rst
     Kind(0, b"WithouFreSpacExt", "Parallels", Container.PARALLELS),
     Kind(0, b"QED\x00", "QED", advice="convert it to raw with qemu-img"),
     Kind(0, b"ASDF", "ASDF (acquire)", advice="convert it to raw with asdf-dd"),
-    Kind(0, b"7z\xbc\xaf\x27\x1c", f"7z: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"Rar!\x1a\x07", f"RAR: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"\xfd7zXZ\x00", f"xz: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"\x1f\x8b\x08", f"gzip: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"\x28\xb5\x2f\xfd", f"Zstandard: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"\x04\x22\x4d\x18", f"LZ4: {_ARCHIVE}", advice=_UNPACK),
-    Kind(257, b"ustar", f"tar: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"PK\x03\x04", f"ZIP: {_ARCHIVE}", advice=_UNPACK),
-    Kind(0, b"PK\x05\x06", f"ZIP: {_ARCHIVE}", advice=_UNPACK),
+    Kind(0, b"7z\xbc\xaf\x27\x1c", "7z", Container.ARCHIVE),
+    Kind(0, b"Rar!\x1a\x07", "RAR", Container.ARCHIVE),
+    Kind(0, b"\xfd7zXZ\x00", "xz", Container.ARCHIVE),
+    Kind(0, b"\x1f\x8b\x08", "gzip", Container.ARCHIVE),
+    Kind(0, b"\x28\xb5\x2f\xfd", "Zstandard", Container.ARCHIVE),
+    Kind(0, b"\x04\x22\x4d\x18", "LZ4", Container.ARCHIVE),
+    Kind(257, b"ustar", "tar", Container.TAR),  # POSIX.1-2017 pax, "ustar Interchange Format", field magic
+    Kind(0, b"PK\x03\x04", "ZIP", Container.ZIP),
+    Kind(0, b"PK\x05\x06", "ZIP", Container.ZIP),
 )
 _BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
-# An AFF4 volume is a ZIP whose comment is its URN and which has these members (AFF4 Standard 1.0, section 3).
-_AFF4 = re.compile(rb"aff4://|container\.description|information\.turtle")
-_AFF4_SEARCH_BYTES = 64 * 1024
 _HEAD_BYTES = 512
 # Names that promise one container and nothing else; .vmdk, .img and .dmg are also given to raw data.
 _PROMISED = {
     ".e01": "an EWF image",
     ".s01": "an EWF image",
-    ".ex01": "an EWF image",
+    ".ex01": "an EWF 2 image",
     ".qcow2": "a QCOW2 image",
     ".vhd": "a VHD image (its footer, the last 512 bytes, may be cut off)",
     ".vhdx": "a VHDX image",
@@ -87,11 +84,14 @@ _PROMISED = {
     ".aff4": "an AFF4 image",
     ".ad1": "an AD1 image",
     ".l01": "an L01 image",
+    ".lx01": "an Lx01 image",
 }
 
 
 def identify(file: SourceFile) -> Container:
     """The container that the file is; RAW if it carries no signature we know.
+
+    A ZIP is told from an AFF4 volume, which is one too, by its members.
 
     Raises:
         UnsupportedImageError: it is known and not read; the message names it.
@@ -99,19 +99,21 @@ def identify(file: SourceFile) -> Container:
     """
     head = file.read_at(0, _HEAD_BYTES)
     tail = file.read_at(max(0, file.size - _HEAD_BYTES), _HEAD_BYTES)
-    for kind in KINDS:
-        if _carries(kind, head, tail):
-            if kind.container is not None:
-                return kind.container
-            raise UnsupportedImageError(_refusal(file, kind))
-    if _BZIP2.match(head):
-        message = f"{shown(file.path)}: bzip2: {_ARCHIVE}; {_UNPACK}"
+    kind = next((kind for kind in KINDS if _carries(kind, head, tail)), None)
+    if kind is not None and kind.container is None:
+        message = f"{shown(file.path)}: is {kind.name}, which is not read; {kind.advice}"
         raise UnsupportedImageError(message)
-    promised = _PROMISED.get(file.path.suffix.lower())
-    if promised:
+    container = kind.container if kind is not None else None
+    if container is None and _BZIP2.match(head):
+        container = Container.ARCHIVE
+    if container is Container.ZIP:
+        container = aff4_kind(file) or Container.ZIP
+    suffix = file.path.suffix.lower()
+    promised = _PROMISED.get(suffix)
+    if promised and (container is None or (container is Container.ZIP and suffix == ".aff4")):
         message = f"{shown(file.path)}: is named {file.path.suffix} and is not {promised}"
         raise ImageError(message)
-    return Container.RAW
+    return container or Container.RAW
 
 
 def _carries(kind: Kind, head: bytes, tail: bytes) -> bool:
@@ -119,19 +121,3 @@ def _carries(kind: Kind, head: bytes, tail: bytes) -> bool:
         start = len(tail) + kind.offset
         return start >= 0 and tail.startswith(kind.magic, start)
     return head.startswith(kind.magic, kind.offset)
-
-
-def _refusal(file: SourceFile, kind: Kind) -> str:
-    if kind.magic.startswith(b"PK") and _is_aff4(file):
-        return (
-            f"{shown(file.path)}: is AFF4 (a ZIP with AFF4 members), which is not read; convert it to raw or E01 with the tool that made it"
-        )
-    if _ARCHIVE in kind.name:
-        return f"{shown(file.path)}: {kind.name}; {kind.advice}"
-    return f"{shown(file.path)}: is {kind.name}, which is not read; {kind.advice}"
-
-
-def _is_aff4(file: SourceFile) -> bool:
-    head = file.read_at(0, _AFF4_SEARCH_BYTES)
-    tail = file.read_at(max(0, file.size - _AFF4_SEARCH_BYTES), _AFF4_SEARCH_BYTES)
-    return _AFF4.search(head) is not None or _AFF4.search(tail) is not None

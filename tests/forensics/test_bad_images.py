@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forensics.digests import Verdict, compare_digests, digest_media
-from forensics.errors import ImageError, ImageReadError, SegmentMissingError, UnsupportedImageError
+from forensics.errors import ImageError, ImageReadError, SegmentMissingError
 from forensics.image import open_image
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ pytestmark = pytest.mark.corpus
         ("zero_length.E01", ImageError, r"is empty \(0 bytes\)"),
         ("qcow2_backing_etc_passwd.qcow2.xz", SegmentMissingError, "needs the backing file '/etc/passwd', and no file of that name"),
         ("vhd_diff_no_parent.vhd.xz", SegmentMissingError, r"needs the parent 'image\.vhd', which does not lie beside it"),
-        ("zip_slip.zip", UnsupportedImageError, "ZIP: this is an archive, not a disk image"),
     ],
 )
 def test_it_is_refused_in_one_clear_line(bad_input: Callable[[str], Path], name: str, error: type[ImageError], told: str) -> None:
@@ -81,6 +80,12 @@ def test_a_qcow2_cut_in_half_gives_read_errors(bad_input: Callable[[str], Path])
             image.read_at(0, 512)
         digests = digest_media(image, on_bytes=lambda _: None)
         assert [(one.code, one.start_byte, one.size_bytes) for one in digests.problems] == [("media-read", 0, image.size)]
+
+
+def test_an_archive_is_its_own_media(bad_input: Callable[[str], Path]) -> None:
+    path = bad_input("zip_slip.zip")
+    with open_image(path) as image:
+        assert (image.container, image.read_at(0, image.size)) == ("zip", path.read_bytes())
 
 
 @pytest.mark.parametrize("name", ["random_1MiB.dd.xz", "all_zero_1MiB.dd.xz", "mbr_past_end.dd.xz", "ext4_bad_superblock.dd.xz"])
