@@ -59,22 +59,20 @@ class Archive:
         file.seek(0)
         to_utc = as_stated_in_zone if self.has_local_times(file.read(_HEAD_BYTES)) else _unchanged
         reader = ArchiveReader(file, size, self.formats, self.filters)
+        number = 0
         try:
-            number = 0
-            while True:
-                try:
-                    entry = reader.next_entry()
-                except ArchiveError as error:
-                    if not number:
-                        raise
-                    yield damaged(f"{name}: nothing behind entry {number} could be read", str(error))
-                    return
-                if entry is None:
-                    return
+            while (entry := reader.next_entry()) is not None:
                 number += 1
                 yield replace(self._member(reader, entry, number, name), times=to_utc(entry.times))
+        except ArchiveError as error:
+            if not number:
+                raise
+            yield damaged(f"{name}: nothing behind entry {number} could be read", str(error))
         finally:
+            odd, first = reader.odd_headers, reader.first_odd
             reader.close()
+        if odd:
+            yield damaged(f"{name}: {odd} headers are damaged; their members were passed over, or are not told whole", first)
 
     def _member(self, reader: ArchiveReader, entry: ArchiveEntry, number: int, name: str) -> Member:
         has_content = entry.kind is Kind.FILE and not entry.is_encrypted

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 256 * 1024
 _EOF, _OK, _RETRY, _WARN, _FATAL = 1, 0, -10, -20, -30  # archive.h
-_MOST_RETRIES = 16
+_SMALLEST_HEADER = 512  # of tar, the one format in which libarchive looks for the next header behind a damaged one
 _LC_CTYPE_MASK = 1 << locale.LC_CTYPE
 _KINDS = {  # archive_entry.h, the AE_IF… values
     0o100000: Kind.FILE,
@@ -59,7 +59,6 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "archive_read_open1": (ctypes.c_int, (_PTR,)),
     "archive_read_next_header": (ctypes.c_int, (_PTR, ctypes.POINTER(_PTR))),
     "archive_read_data_block": (ctypes.c_int, (_PTR, ctypes.POINTER(_PTR), ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(_INT64))),
-    "archive_read_header_position": (_INT64, (_PTR,)),
     "archive_error_string": (ctypes.c_char_p, (_PTR,)),
     "archive_version_details": (ctypes.c_char_p, ()),
     "archive_entry_pathname": (ctypes.c_char_p, (_PTR,)),
@@ -84,8 +83,6 @@ class ArchiveEntry:
         times: its times.
         link_target: of a symbolic or hard link, where it points, escaped; None for others.
         is_encrypted: whether its content is encrypted.
-        offset: offset of its header in bytes, where the format has one beside the content.
-        warning: what libarchive found odd in the header; "" if nothing.
     """
 
     path: bytes
@@ -94,8 +91,6 @@ class ArchiveEntry:
     times: Times
     link_target: str | None
     is_encrypted: bool
-    offset: int
-    warning: str
 
 
 @functools.cache
@@ -147,6 +142,10 @@ class ArchiveReader:
     """Reads one archive from front to back; close it.
 
     Ask for an entry, then for its blocks or not, then for the next entry.
+
+    Attributes:
+        odd_headers: how many headers were damaged and passed over, or could not be read whole.
+        first_odd: what libarchive said of the first of them; "" if there is none.
     """
 
     def __init__(self, file: BinaryIO, size: int, formats: tuple[str, ...], filters: tuple[str, ...] = ()) -> None:
@@ -165,6 +164,7 @@ class ArchiveReader:
         self._file, self._size, self._position = file, size, 0
         self._block: Any = None
         self._failure = ""
+        self.odd_headers, self.first_odd = 0, ""
         self._archive = self._library.archive_read_new()
         self._callbacks = _Read(self._read), _Skip(self._skip), _Seek(self._seek)
         for kind in (*(f"format_{name}" for name in formats), *(f"filter_{name}" for name in filters)):
@@ -191,15 +191,18 @@ class ArchiveReader:
             ArchiveError: the archive is damaged here, and nothing behind can be read.
         """
         entry = _PTR()
-        for _ in range(_MOST_RETRIES):
+        for _ in range(self._size // _SMALLEST_HEADER + 2):
             with _utf8_locale():
                 result = self._library.archive_read_next_header(self._archive, ctypes.byref(entry))
                 if result == _EOF:
                     return None
                 if result in (_OK, _WARN):
-                    return self._entry(entry, "" if result == _OK else str(self._error()))
+                    if result == _WARN:
+                        self._note(str(self._error()))
+                    return self._entry(entry)
             if result != _RETRY:
-                raise self._error()
+                break
+            self._note(str(self._error()))
         raise self._error()
 
     def blocks(self) -> Iterator[bytes]:
@@ -227,7 +230,11 @@ class ArchiveReader:
                 done += len(block)
                 yield block
 
-    def _entry(self, entry: Any, warning: str) -> ArchiveEntry:
+    def _note(self, odd: str) -> None:
+        self.odd_headers += 1
+        self.first_odd = self.first_odd or odd
+
+    def _entry(self, entry: Any) -> ArchiveEntry:
         of = self._library
         target = of.archive_entry_hardlink(entry)
         kind = Kind.LINK if target is not None else _KINDS.get(of.archive_entry_filetype(entry), Kind.UNKNOWN)
@@ -240,8 +247,6 @@ class ArchiveReader:
             times=Times(created=created, modified=modified, accessed=accessed, metadata_changed=changed),
             link_target=None if target is None else escape_text(target.decode("utf-8", "backslashreplace")),
             is_encrypted=bool(of.archive_entry_is_encrypted(entry)),
-            offset=of.archive_read_header_position(self._archive),
-            warning=warning,
         )
 
     def _time(self, entry: Any, name: str) -> int | OutOfRange | None:

@@ -29,6 +29,7 @@ _BLOCK_BYTES = 1 << 20
 # A blank line, and "From " with a time of day: a sentence that begins so has none (RFC 4155, appendix A).
 _SEPARATOR = re.compile(rb"\r?\n(\r?\n)From [^\n]{0,900}\d\d:\d\d[^\n]{0,90}\n")
 _LONGEST_FROM_LINE = 1024
+_BLANK_BYTES = 3
 
 
 class Eml:
@@ -129,14 +130,17 @@ def _raw(file: BinaryIO, start: int, end: int, path: str, address: str) -> Membe
 
 
 def _messages(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-    """Where each message begins, behind its "From " line, and ends, before the blank line that separates it from the next."""
+    """Where each message begins, behind its "From " line, and ends, before the blank line that follows it (RFC 4155, appendix A)."""
     begin: int | None = None
-    for line_start, line_end in _from_lines(file, size):
+    for message_end, line_end in _from_lines(file, size):
         if begin is not None:
-            yield begin, max(line_start, begin)
+            yield begin, max(message_end, begin)
         begin = line_end
     if begin is not None:
-        yield begin, size
+        file.seek(max(begin, size - _BLANK_BYTES))
+        tail = file.read(_BLANK_BYTES)
+        blank = 2 if tail.endswith(b"\n\r\n") else 1 if tail.endswith(b"\n\n") else 0
+        yield begin, max(size - blank, begin)
 
 
 def _from_lines(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
