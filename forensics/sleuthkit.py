@@ -1,12 +1,14 @@
-"""The Sleuth Kit over an image of ours: the media it reads, the partitions it finds, the filesystems it opens.
+"""The Sleuth Kit over bytes of ours: the media it reads, the partitions it finds, the filesystems it opens.
 
-One of the two owner files of pytsk3; the other, filesystems/tsk.py, walks what is opened here. A raw image in one file is read
-by TSK natively; everything else goes through `TskMedia`, so that TSK works on any container that forensics.image opens.
+One of the owner files of pytsk3; the others, filesystems/tsk*.py, walk what is opened here. A raw image in one file is read by TSK
+natively; everything else goes through `TskMedia`, so that TSK works on any container that forensics.image opens and on any volume
+that was unlocked or put together.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,9 @@ import pytsk3
 from forensics.errors import FilesystemError, ImageReadError, VolumeError
 
 if TYPE_CHECKING:
-    from forensics.image import Image
+    from pathlib import Path
+
+    from forensics.source import ByteSource
 
 # pytsk3 raises OSError for what TSK refuses, and RuntimeError where a read of ours failed underneath.
 TSK_ERRORS = (OSError, RuntimeError)
@@ -47,43 +51,40 @@ _FILESYSTEMS = {
 
 
 class TskMedia(pytsk3.Img_Info):
-    """The bytes of an Image, as TSK asks for them.
+    """The bytes of a source, as TSK asks for them.
 
     TSK turns an exception of ours into an error without a cause, so the last one is kept in `last_error`.
     """
 
-    def __init__(self, image: Image) -> None:
-        self._image = image
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
         self.last_error: ImageReadError | None = None
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
 
     def read(self, offset: int, size: int) -> bytes:
         """`size` bytes of the media from `offset`, fewer at its end."""
         try:
-            return self._image.read_at(offset, size)
+            return self._source.read_at(offset, size)
         except ImageReadError as error:
             self.last_error = error
             raise OSError(str(error)) from error
 
     def get_size(self) -> int:
         """Size of the media in bytes."""
-        return self._image.size
+        return self._source.size
 
 
-def open_media(image: Image) -> Any:
-    """The image as TSK reads it: natively where the media is one raw file, else through `TskMedia`.
-
-    Raises:
-        FilesystemError: TSK cannot open the raw file, or sees another size than we do.
-    """
-    if image.native_path is None:
-        return TskMedia(image)
+def open_media(source: ByteSource) -> Any:
+    """The bytes as TSK reads them: natively where they are an image in one raw file, else through `TskMedia`."""
+    native_path: Path | None = getattr(source, "native_path", None)  # only an Image has one
+    if native_path is None:
+        return TskMedia(source)
     try:
-        media = pytsk3.Img_Info(str(image.native_path), type=pytsk3.TSK_IMG_TYPE_RAW)
+        media = pytsk3.Img_Info(str(native_path), type=pytsk3.TSK_IMG_TYPE_RAW)
     except (OSError, UnicodeError):
-        return TskMedia(image)  # a name that TSK cannot take
+        return TskMedia(source)  # a name that TSK cannot take
     # TSK joins files whose names look like segments of one set; which files belong to the exhibit is ours to say.
-    return media if media.get_size() == image.size else TskMedia(image)
+    return media if media.get_size() == source.size else TskMedia(source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +130,45 @@ def _slot(part: Any) -> str:
     return f"{int(part.table_num):03d}:{int(part.slot_num):03d}"
 
 
+class VolumeBytes:
+    """The bytes of a volume from its first to its end or the media's, as TSK's media gives them: a ByteSource."""
+
+    def __init__(self, media: Any, start_byte: int, size_bytes: int | None) -> None:
+        self._media, self._start = media, start_byte
+        there = max(0, int(media.get_size()) - start_byte)
+        self.size = there if size_bytes is None else min(there, size_bytes)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes `volume[offset : offset + length]`, short only at the end.
+
+        Raises:
+            ImageReadError: some of them cannot be read.
+        """
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        try:
+            return bytes(self._media.read(self._start + offset, length))
+        except TSK_ERRORS as error:
+            raise ImageReadError(tsk_reason(error)) from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFilesystem:
-    """A filesystem that TSK opened: its handle, its name, and the sizes in bytes of what TSK counts in and of a cluster."""
+    """A filesystem that TSK opened.
+
+    Attributes:
+        handle: TSK's own object.
+        media: what TSK reads it from.
+        name: what it is: "ntfs", "fat32", …
+        block_size: bytes of what TSK counts in.
+        cluster_size: bytes of what the filesystem allocates.
+        block_count: how many blocks it has.
+        encrypted: whether TSK takes it for encrypted.
+        volume: the bytes of its volume, as far as they are there.
+        volume_bytes: size of the volume, where it was given.
+        first_block_byte: where in the volume TSK's block 0 lies; not 0 for HFS+ wrapped in HFS.
+    """
 
     handle: Any
     media: Any
@@ -140,10 +177,18 @@ class OpenFilesystem:
     cluster_size: int
     block_count: int
     encrypted: bool
+    volume: VolumeBytes
+    volume_bytes: int | None
+    first_block_byte: int
 
 
-def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
+def open_filesystem(media: Any, start_byte: int, size_bytes: int | None = None) -> OpenFilesystem:
     """The filesystem that starts at `start_byte` of the media.
+
+    Args:
+        media: what open_media gave.
+        start_byte: where the volume starts in it.
+        size_bytes: the volume's size; what lies behind the filesystem in its volume is found only where it is given.
 
     Raises:
         FilesystemError: TSK recognises none there, or one that it cannot read.
@@ -157,6 +202,7 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
     if name is None:
         message = f"TSK opens it as filesystem type {int(info.ftype)}, which Evidex does not read"
         raise FilesystemError(message)
+    volume = VolumeBytes(media, start_byte, size_bytes)
     return OpenFilesystem(
         handle=handle,
         media=media,
@@ -165,7 +211,22 @@ def open_filesystem(media: Any, start_byte: int) -> OpenFilesystem:
         cluster_size=_cluster_size(media, start_byte, name, int(info.block_size)),
         block_count=int(info.block_count),
         encrypted=bool(int(info.flags) & int(pytsk3.TSK_FS_INFO_FLAG_ENCRYPTED)),
+        volume=volume,
+        volume_bytes=size_bytes,
+        first_block_byte=_hfs_wrapper(volume) if name == "hfs+" else 0,
     )
+
+
+def _hfs_wrapper(volume: VolumeBytes) -> int:
+    """Where an HFS+ volume begins inside the HFS volume that wraps it; 0 where none does.
+
+    References:
+        Apple, Technical Note TN1150, "HFS Wrapper": drSigWord, drAlBlkSiz, drAlBlSt, drEmbedSigWord, drEmbedExtent.
+    """
+    signature, block_size, first, embedded, start = struct.unpack(">2s18xI4xH94x2sH", volume.read_at(1024, 128).ljust(128, b"\0"))
+    if (signature, embedded) != (b"BD", b"H+"):
+        return 0
+    return int(first) * 512 + int(start) * int(block_size)
 
 
 def _cluster_size(media: Any, start_byte: int, name: str, block_size: int) -> int:

@@ -68,14 +68,21 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "magic": ("forensics/filetype.py",),
     "markupsafe": ("pipelines/report/escaping.py",),
     "msoffcrypto": ("forensics/expansion/office_encryption.py",),
-    "numpy": ("forensics/artifacts/mapper.py", "forensics/entropy.py", "forensics/ewf_chunks.py"),  # arithmetic over arrays
+    # Arithmetic over arrays.
+    "numpy": ("forensics/artifacts/mapper.py", "forensics/entropy.py", "forensics/ewf_chunks.py", "forensics/filesystems/allocation/"),
     "platformdirs": ("chain_of_custody/identity.py",),
     "py7zr": ("forensics/expansion/encrypted_7z.py",),
     "pyarrow": ("forensics/", "pipelines/"),  # the form of every table
     "pylibmagic": ("forensics/filetype.py",),  # carries the libmagic that python-magic loads
     "pypff": ("forensics/expansion/pst.py",),
     # An open filesystem's primitives, and the listing made of them.
-    "pytsk3": ("forensics/filesystems/tsk.py", "forensics/filesystems/tsk_kinds.py", "forensics/sleuthkit.py"),
+    "pytsk3": (
+        "forensics/filesystems/tsk_entries.py",
+        "forensics/filesystems/tsk_kinds.py",
+        "forensics/filesystems/tsk_names.py",
+        "forensics/filesystems/tsk_stream.py",
+        "forensics/sleuthkit.py",
+    ),
     "rarfile": ("forensics/expansion/rar.py",),
     "rfc8785": ("chain_of_custody/encoding.py",),
     "rich": ("pipelines/progress_display.py",),

@@ -1,23 +1,71 @@
-"""The streams of a file as The Sleuth Kit has them: its attributes, and the bytes of one."""
+"""The streams of a file as The Sleuth Kit has them: its attributes, the bytes of one, and where they lie."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import pytsk3
 
 from forensics.errors import StreamReadError
 from forensics.names import escape_text
 from forensics.sleuthkit import TSK_ERRORS, tsk_reason
 
+_RESIDENT = int(pytsk3.TSK_FS_ATTR_RES)
+_COMPRESSED = int(pytsk3.TSK_FS_ATTR_COMP)
+# Runs that have no blocks: holes, and what TSK puts where it does not know the run.
+_WITHOUT_BLOCKS = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
+_PLAIN_DATA = frozenset(
+    (int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT), int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA), int(pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRun:
+    """A run of blocks of an attribute: `blocks` of them from `first`; None for a hole."""
+
+    first: int | None
+    blocks: int
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute: TSK's type and identifier, its name as text ("" for none), its size in bytes."""
+    """One attribute: TSK's type and identifier, its name as text ("" for none), its size in bytes, TSK's flags and object."""
 
     type: int
     id: int
     name: str
     size: int
+    flags: int = 0
+    handle: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_plain_data(self) -> bool:
+        """Whether it is the default content of its file."""
+        return self.type in _PLAIN_DATA and not self.name
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether its bytes stand in the metadata, and in no block of their own."""
+        return bool(self.flags & _RESIDENT)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its blocks hold something else than its bytes."""
+        return bool(self.flags & _COMPRESSED)
+
+    def runs(self) -> list[BlockRun]:
+        """Where its bytes lie, in their order.
+
+        Raises:
+            StreamReadError: TSK cannot say.
+        """
+        if self.handle is None or self.is_resident:
+            return []
+        try:
+            return [BlockRun(None if int(run.flags) & _WITHOUT_BLOCKS else int(run.addr), int(run.len)) for run in self.handle]
+        except TSK_ERRORS as error:
+            raise StreamReadError(tsk_reason(error)) from error
 
 
 class TskStream:
@@ -55,6 +103,8 @@ def attributes_of(file: Any) -> list[Attribute]:
             int(attribute.info.id),
             escape_text(bytes(attribute.info.name).decode("utf-8", "backslashreplace")) if attribute.info.name else "",
             int(attribute.info.size),
+            int(attribute.info.flags),
+            attribute,
         )
         for attribute in file
     ]
