@@ -14,9 +14,10 @@ import json
 import os
 import platform
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -29,16 +30,18 @@ from chain_of_custody.show import iter_entries, iter_text, verdict_text
 from chain_of_custody.statement import Actor, Tool
 from chain_of_custody.trust import parse_trust
 from chain_of_custody.verify import verify_case
+from forensics.credentials import read_credentials
 from forensics.digests import parse_expected
 from forensics.errors import ForensicsError
 from forensics.schema import TABLES, table
 from pipelines.case import check_exhibit, iter_finished_runs, lock_case, read_case
 from pipelines.errors import PipelineError
 from pipelines.evidence import evidence_subject
+from pipelines.exhibits import FolderAs, exhibits_of, parse_readers
 from pipelines.expectation import ReplayError
 from pipelines.export import write_and_record_report
-from pipelines.info import describe_image, render_info
-from pipelines.passphrase import new_passphrase, read_passphrase
+from pipelines.info import describe_exhibit, render_info
+from pipelines.passphrase import StatedSecrets, new_passphrase, read_passphrase, take_secrets
 from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
 from pipelines.query import query_case
@@ -52,12 +55,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chain_of_custody.statement import Subject
+    from forensics.credentials import Credential
 
+_T = TypeVar("_T")
 COMPLETE, FATAL, USAGE, WITH_PROBLEMS, FAILED = 0, 1, 2, 3, 4
 _FATAL = (ForensicsError, PipelineError, CustodyError, ReplayError, ReportError, OSError)
 
 _CASE = click.argument("case", type=click.Path(path_type=Path))
-_IMAGE = click.argument("image", type=click.Path(path_type=Path))
+_IMAGES = click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+_CREDENTIALS = click.option(
+    "--credentials",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file of passphrases and keys for locked volumes and archives.",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _KEY = click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="Private key to sign with; its roster lies beside it.")
 _PASSPHRASE_FD = click.option("--passphrase-fd", type=int, help="File descriptor to read the key's passphrase from.")
@@ -74,17 +84,18 @@ def evidex() -> None:
 
 
 @evidex.command()
-@_IMAGE
+@_IMAGES
+@_CREDENTIALS
 @_JSON
-def info(image: Path, *, as_json: bool) -> int:
-    """Say what IMAGE is: container, digests, volumes, what will not be read and why."""
-    facts = describe_image(image)
+def info(images: tuple[Path, ...], *, credentials: Path | None, as_json: bool) -> int:
+    """Say what IMAGES are: container, digests, volumes, what will not be read and why. Several images are the disks of one exhibit."""
+    facts = describe_exhibit(images, _credentials(credentials))
     _print_all([json.dumps(facts, indent=1)] if as_json else render_info(facts))
     return WITH_PROBLEMS if facts["problems"] else COMPLETE
 
 
 @evidex.command("process")
-@_IMAGE
+@_IMAGES
 @click.option("--case", "case", required=True, type=click.Path(path_type=Path), help="Case folder; made if it is not there.")
 @click.option("--exhibit", required=True, help="Number of the exhibit, e.g. KH-1.")
 @click.option("--examiner", required=True, help="Name of the examiner.")
@@ -97,11 +108,19 @@ def info(image: Path, *, as_json: bool) -> int:
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 works in this process. Default: by size.")
 @click.option("--scheduler", help="Address of a running Dask scheduler on this machine.")
 @click.option("--resume", is_flag=True, help="Go on with the exhibit's unfinished run.")
+@_CREDENTIALS
+@click.option(
+    "--reader", "readers", multiple=True, metavar="VOLUME=READER", help="Read a volume with tsk, dissect or raw; may be repeated."
+)
+@click.option("--cross-check", is_flag=True, help="List each filesystem with a second engine too, and write the differences as a table.")
+@click.option(
+    "--folder-as", type=click.Choice([str(f) for f in FolderAs]), default=str(FolderAs.AUTO), help="What a folder given as image is."
+)
 @click.option("--expect-hash", help="MD5, SHA-1 or SHA-256 that the media should have.")
 @click.option("--accept-mismatch", metavar="REASON", help="Go on although digests differ; the reason is recorded.")
 @_JSON
 def process_command(
-    image: Path,
+    images: tuple[Path, ...],
     *,
     case: Path,
     exhibit: str,
@@ -115,11 +134,19 @@ def process_command(
     workers: int | None,
     scheduler: str | None,
     resume: bool,
+    credentials: Path | None,
+    readers: tuple[str, ...],
+    cross_check: bool,
+    folder_as: str,
     expect_hash: str | None,
     accept_mismatch: str | None,
     as_json: bool,
 ) -> int:
-    """Process IMAGE as an exhibit of a case: list, hash, scan, extract, seal, report."""
+    """Process IMAGES as an exhibit of a case: list, hash, scan, extract, seal, report.
+
+    Several images are the disks of one exhibit. A folder of images gives an exhibit each, numbered EXHIBIT.1, EXHIBIT.2, …; any other
+    folder, and an archive, is a collection of files.
+    """
     _usage(lambda: check_exhibit(exhibit))
     if expect_hash is not None:
         _usage(lambda: parse_expected(expect_hash))
@@ -130,7 +157,7 @@ def process_command(
             message = f"{option} is empty"
             raise click.UsageError(message)
     request = ProcessRequest(
-        image=image,
+        images=images,
         case=case,
         exhibit=exhibit,
         examiner=examiner,
@@ -138,14 +165,25 @@ def process_command(
         agency=agency,
         profile=Profile(profile),
         rules=rule_folders or (shipped_rules(),),
-        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, _stated_passphrase())),
+        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase)),
         workers=workers,
         scheduler=scheduler,
         resume=resume,
         expect_hash=expect_hash,
         accept_mismatch=accept_mismatch,
+        credentials=_credentials(credentials),
+        readers=_usage(lambda: parse_readers(readers)),
+        cross_check=cross_check,
         host=platform.node(),
     )
+    exhibits = exhibits_of(images, FolderAs(folder_as))
+    if len(exhibits) > 1:
+        jobs = [replace(request, images=one.images, exhibit=f"{exhibit}{one.suffix}") for one in exhibits]
+        return _process_all(jobs, as_json=as_json)
+    return _process_one(replace(request, images=exhibits[0].images), as_json=as_json)
+
+
+def _process_one(request: ProcessRequest, *, as_json: bool) -> int:
     stream = sys.stdout if as_json else sys.stderr
     try:
         with reporter_for(stream, as_json=as_json) as reporter:
@@ -167,6 +205,19 @@ def process_command(
     else:
         _print_all(result_lines(result.counts, result.report, result.head, demonstration=result.identity.demonstration))
     return WITH_PROBLEMS if result.problems else COMPLETE
+
+
+def _process_all(requests: Sequence[ProcessRequest], *, as_json: bool) -> int:
+    """Processes one exhibit after the other; goes on when one fails. The gravest of their exit codes."""
+    codes = []
+    for request in requests:
+        click.echo(f"exhibit {request.exhibit}", err=True)
+        try:
+            codes.append(_process_one(request, as_json=as_json))
+        except _FATAL as error:
+            click.echo(f"evidex: exhibit {request.exhibit}: {_one_line(error)}", err=True)
+            codes.append(FATAL)
+    return FATAL if FATAL in codes else max(codes)
 
 
 @evidex.command()
@@ -204,7 +255,7 @@ def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int 
         CustodyService.start(
             case=case,
             key=key,
-            passphrase=read_passphrase(key, passphrase_fd, _stated_passphrase()),
+            passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase),
             actor=Actor(),
             tool=_tool(),
             host=platform.node(),
@@ -269,7 +320,7 @@ def keys() -> None:
 @_PASSPHRASE_FD
 def keys_new(folder: Path, *, agency: str, name: str, origin: str, p256: bool, passphrase_fd: int | None) -> int:
     """Make an identity in FOLDER: root key, examiner's key, processor key, log key and roster."""
-    passphrase = new_passphrase(passphrase_fd, _stated_passphrase())
+    passphrase = new_passphrase(passphrase_fd, _stated().key_passphrase)
     people = (
         Person(name=name, role="examiner", p256=p256),
         Person(name=platform.node() or "workstation", role="processor"),
@@ -307,7 +358,7 @@ def keys_show(roster: Path) -> int:
 @_PASSPHRASE_FD
 def keys_export(key: Path, target: Path, *, passphrase_fd: int | None) -> int:
     """Write the public key of KEY to TARGET and print its fingerprint."""
-    click.echo(export_public_key(key, read_passphrase(key, passphrase_fd, _stated_passphrase()), target))
+    click.echo(export_public_key(key, read_passphrase(key, passphrase_fd, _stated().key_passphrase), target))
     return COMPLETE
 
 
@@ -333,9 +384,9 @@ def shipped_rules() -> Path:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code; a failure is one line on standard error."""
     # Taken out of the environment before any process is started, so that no worker inherits it.
-    passphrase = os.environ.pop("EVIDEX_PASSPHRASE", None)
+    secrets = take_secrets(os.environ)
     try:
-        code = evidex.main(args=list(arguments) if arguments is not None else None, prog_name=TOOL, standalone_mode=False, obj=passphrase)
+        code = evidex.main(args=list(arguments) if arguments is not None else None, prog_name=TOOL, standalone_mode=False, obj=secrets)
     except click.ClickException as error:
         error.show()
         code = USAGE
@@ -348,9 +399,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else COMPLETE)
 
 
-def _usage(check: Callable[[], Any]) -> None:
+def _credentials(path: Path | None) -> tuple[Credential, ...]:
+    """What the file and the environment state."""
+    return (*(read_credentials(path) if path is not None else ()), *_stated().credentials)
+
+
+def _usage(check: Callable[[], _T]) -> _T:
     try:
-        check()
+        return check()
     except _FATAL as error:
         raise click.UsageError(_one_line(error)) from error
 
@@ -360,9 +416,9 @@ def _hashed(evidence: Path) -> Subject:
         return evidence_subject(evidence, reporter)
 
 
-def _stated_passphrase() -> str | None:
-    """What EVIDEX_PASSPHRASE said when the program was started."""
-    stated: str | None = click.get_current_context().obj
+def _stated() -> StatedSecrets:
+    """What the environment said when the program was started."""
+    stated: StatedSecrets = click.get_current_context().obj
     return stated
 
 

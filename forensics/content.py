@@ -7,23 +7,21 @@ not typed or scanned again; rules that look at a file's name are, for each name.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import tempfile
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.entropy import ByteCounts
-from forensics.errors import Problem, ScanError, ScanTimeoutError, Stage, StreamReadError
-from forensics.filetype import HEAD_BYTES, detect
+from forensics.errors import ArchiveError, Problem, ScanError, ScanTimeoutError, Stage, StreamReadError
+from forensics.filetype import detect
+from forensics.spooled import SpooledContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from forensics.filesystems.base import Stream
     from forensics.rule_externals import Externals
@@ -96,49 +94,61 @@ class ContentReader:
             stream: what to read.
             externals: first bytes -> what rules that ask for a name are told about the file.
         """
+        with self.opened(iter_blocks(stream), stream.size, externals) as (result, _):
+            return result
+
+    @contextmanager
+    def opened(
+        self, blocks: Iterator[bytes], size: int | None, externals: Callable[[bytes], Externals]
+    ) -> Iterator[tuple[ContentResult, SpooledContent]]:
+        """One pass over the blocks; gives its result, and the bytes for as long as it is entered.
+
+        Args:
+            blocks: the content in order; raises StreamReadError or ArchiveError where it cannot be read on.
+            size: how many bytes it should have; None where nothing states it.
+            externals: as for `read`.
+        """
         with ExitStack() as cleanup:
-            buffer = _Buffer(self.spool, self.window_bytes, cleanup)
+            content = SpooledContent(self.spool, self.window_bytes, cleanup)
             digests = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
             counts = ByteCounts()
             read, failure = 0, None
-            while read < stream.size:
-                try:
-                    block = stream.read_at(read, BLOCK_BYTES)
-                except StreamReadError as error:
-                    failure = str(error)
-                    break
-                if not block:  # a reader that breaks its word must not hang a run
-                    failure = f"the reader gave nothing at byte {read}"
-                    break
-                for digest in digests:
-                    digest.update(block)
-                counts.add(block)
-                buffer.write(block)
-                read += len(block)
-            buffer.complete()
+            try:
+                for block in blocks:
+                    for digest in digests:
+                        digest.update(block)
+                    counts.add(block)
+                    content.write(block)
+                    read += len(block)
+            except (StreamReadError, ArchiveError) as error:
+                failure = str(error)
+            if failure is None and size is not None and read != size:
+                failure = f"it has {read} bytes, and {size} are stated"
+            content.complete()
             md5, sha1, sha256 = (digest.hexdigest() for digest in digests)
-            analysis = self._analyse(sha256, buffer)
-            named, named_problems, finished = self._scan_named(buffer, externals)
-        scan = analysis.scan if finished else Scan.FAILED
-        problems = [*analysis.problems, *named_problems]
-        if failure is not None:
-            scan = Scan.PARTIAL if read and scan is Scan.COMPLETE else scan if scan is Scan.SKIPPED else Scan.FAILED
-            problems.append(_unreadable(read, stream.size, failure))
-        return ContentResult(
-            bytes_read=read,
-            is_whole=failure is None,
-            md5=md5,
-            sha1=sha1,
-            sha256=sha256,
-            mime_type=analysis.mime_type,
-            description=analysis.description,
-            entropy=counts.entropy(),
-            scan=scan,
-            matches=(*analysis.matches, *named),
-            problems=tuple(problems),
-        )
+            analysis = self._analyse(sha256, content)
+            named, named_problems, finished = self._scan_named(content, externals)
+            scan = analysis.scan if finished else Scan.FAILED
+            problems = [*analysis.problems, *named_problems]
+            if failure is not None:
+                scan = Scan.PARTIAL if read and scan is Scan.COMPLETE else scan if scan is Scan.SKIPPED else Scan.FAILED
+                problems.append(_unreadable(read, size, failure))
+            result = ContentResult(
+                bytes_read=read,
+                is_whole=failure is None,
+                md5=md5,
+                sha1=sha1,
+                sha256=sha256,
+                mime_type=analysis.mime_type,
+                description=analysis.description,
+                entropy=counts.entropy(),
+                scan=scan,
+                matches=(*analysis.matches, *named),
+                problems=tuple(problems),
+            )
+            yield result, content
 
-    def _analyse(self, sha256: str, buffer: _Buffer) -> _Analysis:
+    def _analyse(self, sha256: str, buffer: SpooledContent) -> _Analysis:
         """Type and hits of the content, from memory of an equal one where there is one."""
         known = self._seen.get(sha256)
         if known is not None:
@@ -153,7 +163,7 @@ class ContentReader:
             self._seen.popitem(last=False)
         return analysis
 
-    def _scan_content(self, rules: RuleSet, analysis: _Analysis, buffer: _Buffer) -> _Analysis:
+    def _scan_content(self, rules: RuleSet, analysis: _Analysis, buffer: SpooledContent) -> _Analysis:
         if buffer.spool_failure is not None:
             return replace(analysis, scan=Scan.FAILED, problems=(_no_spool(buffer),))
         capped: list[Problem] = []
@@ -163,7 +173,9 @@ class ContentReader:
             return replace(analysis, scan=Scan.FAILED, problems=(_not_scanned(error),))
         return replace(analysis, scan=Scan.COMPLETE, matches=matches, problems=tuple(capped))
 
-    def _scan_named(self, buffer: _Buffer, externals: Callable[[bytes], Externals]) -> tuple[tuple[Match, ...], tuple[Problem, ...], bool]:
+    def _scan_named(
+        self, buffer: SpooledContent, externals: Callable[[bytes], Externals]
+    ) -> tuple[tuple[Match, ...], tuple[Problem, ...], bool]:
         """Matches of the rules that ask for a name, what went wrong, and whether the scan reached its end."""
         if self.rules is None or self.rules.named_rules is None or buffer.spool_failure is not None:
             return (), (), True
@@ -176,91 +188,37 @@ class ContentReader:
         return matches, tuple(capped), True
 
 
+def iter_blocks(stream: Stream) -> Iterator[bytes]:
+    """The stream's bytes in order.
+
+    Raises:
+        StreamReadError: they cannot be read on.
+    """
+    read = 0
+    while read < stream.size:
+        block = stream.read_at(read, BLOCK_BYTES)
+        if not block:  # a reader that breaks its word must not hang a run
+            message = f"the reader gave nothing at byte {read}"
+            raise StreamReadError(message)
+        yield block
+        read += len(block)
+
+
 def scan_seconds(size: int) -> int:
     """How long a scan of `size` bytes may take: 180 s and 2 s a megabyte."""
     return 180 + 2 * (size >> 20)
 
 
-class _Buffer:
-    """The bytes of one stream: in memory up to the window, then in a temporary file with its holes kept."""
-
-    def __init__(self, folder: Path, window: int, cleanup: ExitStack) -> None:
-        self._folder, self._window, self._cleanup = folder, window, cleanup
-        self._memory = bytearray()
-        self._file: BinaryIO | None = None
-        self._path: Path | None = None
-        self._head = b""
-        self.size = 0
-        self.spool_failure: str | None = None
-
-    def write(self, block: bytes) -> None:
-        """Takes the next block."""
-        self.size += len(block)
-        if self.spool_failure is not None:
-            return
-        if self._file is None and self.size <= self._window:
-            self._memory += block
-            return
-        try:
-            self._spool(block)
-        except OSError as error:
-            self._give_up(error)
-
-    def _spool(self, block: bytes) -> None:
-        if self._file is None:
-            # Closed and removed by `cleanup`; a name is needed, because YARA opens the file itself.
-            # Unbuffered: a buffer that does not fit on a full disk would fail once more when the file is closed.
-            file = self._cleanup.enter_context(tempfile.NamedTemporaryFile(dir=self._folder, prefix="stream-", buffering=0))  # noqa: SIM115
-            self._file, self._path = file.file, Path(file.name)  # type: ignore[assignment]
-            self._head = bytes(self._memory[:HEAD_BYTES])
-            self._write_all(self._memory)
-            self._memory = bytearray()
-        if block.count(0) < len(block):
-            self._write_all(block)
-        else:  # a hole, so that a sparse file of any size takes no room
-            self._file.seek(len(block), 1)  # type: ignore[union-attr]
-
-    def _write_all(self, data: bytes | bytearray) -> None:
-        """Writes on after a short write, which is how a disk that fills up shows first."""
-        assert self._file is not None, "the caller has made it"
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-
-    def head(self) -> bytes:
-        """The first HEAD_BYTES, or all if fewer."""
-        return self._head or bytes(self._memory[:HEAD_BYTES])
-
-    def source(self) -> memoryview | Path:
-        """All bytes, as YARA takes them: in memory or as a file."""
-        if self._file is None or self._path is None:
-            return memoryview(self._memory)
-        return self._path
-
-    def complete(self) -> None:
-        """No more blocks come: a hole at the end becomes part of the file."""
-        if self._file is None or self.spool_failure is not None:
-            return
-        try:
-            self._file.truncate(self.size)
-        except OSError as error:
-            self._give_up(error)
-
-    def _give_up(self, error: OSError) -> None:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise error
-        self.spool_failure = error.strerror or "no space"
-
-
-def _unreadable(read: int, size: int, why: str) -> Problem:
+def _unreadable(read: int, size: int | None, why: str) -> Problem:
+    missing = None if size is None or size < read else size - read
     return Problem(
         stage=Stage.CONTENT,
         code="stream-unreadable",
-        what=f"{size - read} of {size} bytes of a file could not be read",
+        what=f"{'what follows byte ' + str(read) if missing is None else f'{missing} of {size} bytes'} of a file could not be read",
         why=why,
         advice="read the sectors with another tool; if the image is damaged, go back to the original",
         start_byte=read,
-        size_bytes=size - read,
+        size_bytes=missing,
     )
 
 
@@ -274,7 +232,7 @@ def _not_scanned(error: Exception) -> Problem:
     )
 
 
-def _no_spool(buffer: _Buffer) -> Problem:
+def _no_spool(buffer: SpooledContent) -> Problem:
     return Problem(
         stage=Stage.YARA,
         code="temporary-space",

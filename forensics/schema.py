@@ -53,10 +53,18 @@ _ITEM = (_EXHIBIT, _VOLUME, _ADDRESS, _STREAM, _PATH)
 
 SOURCES = Table(
     name="sources",
-    row="one exhibit's image: its files, its size, its digests as stated and as computed",
-    order=("exhibit",),
+    row="one image of an exhibit: its files, its size, its digests as stated and as computed",
+    order=("exhibit", "disk"),
     fields=(
         _EXHIBIT,
+        column("disk", pa.int32(), "number of the image in its exhibit, from 1; most exhibits have one", required=True),
+        column(
+            "disk_start",
+            pa.int64(),
+            "where it begins in the exhibit's media, its images taken one after the other",
+            unit="bytes",
+            required=True,
+        ),
         column("container", TEXT, "format of the image: raw, split raw, ewf, qcow2, …", required=True),
         column("segments", TEXTS, "names of the image's files, in order", required=True),
         column("segment_sizes", pa.list_(pa.int64()), "size of each file of the image", unit="bytes", required=True),
@@ -79,31 +87,55 @@ SOURCES = Table(
 
 VOLUMES = Table(
     name="volumes",
-    row="one byte range of the image: a volume, or a gap outside every volume; together they tile the image",
-    order=("exhibit", "start_byte", "volume"),
+    row="one byte range of the image (a volume, or a gap outside every volume; together they tile it), or a volume derived from others",
+    order=("exhibit", "tile", "volume"),
     fields=(
         _EXHIBIT,
-        column("volume", TEXT, "identifier: v01, v02, … for volumes, g01, g02, … for gaps, in byte order", required=True),
-        column("kind", TEXT, "volume or gap", required=True),
-        column("scheme", TEXT, "none, dos, gpt or apm: the partition table that names it", required=True),
+        column(
+            "tile", pa.int32(), "number of the byte range, in byte order; a derived volume has that of the one it lies in", required=True
+        ),
+        column(
+            "volume", TEXT, "identifier: v01, v02, … for volumes, g01, … for gaps, v01.1, … for what is derived from v01", required=True
+        ),
+        column("kind", TEXT, "volume, gap, or derived volume (unlocked, assembled, a snapshot, one of several in a volume)", required=True),
+        column(
+            "scheme", TEXT, "none, dos, gpt, apm, bsd or sun: the partition table that names it; empty for a derived volume", required=True
+        ),
         column("slot", TEXT, "number of the partition in its table, as mmls writes it; empty for a gap", required=True),
-        column("start_byte", pa.int64(), "first byte, counted from the start of the media", unit="bytes", required=True),
-        column("size_bytes", pa.int64(), "length", unit="bytes", required=True),
-        column("type", TEXT, "partition type or label as the table states it", required=True),
-        column("filesystem", TEXT, "filesystem found: ntfs, fat12, fat32, exfat, ext4, hfs+, iso9660, …; null where none was"),
+        column("disk", pa.int32(), "number of the image that holds it, from 1", required=True),
+        column("start_byte", pa.int64(), "first byte, counted from the start of the media; null for a derived volume", unit="bytes"),
+        column(
+            "size_bytes",
+            pa.int64(),
+            "bytes of the image that it tiles; 0 for a derived volume, which lies in others",
+            unit="bytes",
+            required=True,
+        ),
+        column("volume_bytes", pa.int64(), "length of the volume itself", unit="bytes", required=True),
+        column("type", TEXT, "partition type or label as the table states it; of a derived volume, what it is", required=True),
+        column("parents", TEXTS, "volumes that it is derived from; empty for a byte range", required=True),
+        column("name", TEXT, "name of a logical volume, array or snapshot"),
+        column("created", TIME, "when a snapshot was taken"),
+        column("filesystem", TEXT, "filesystem found: ntfs, fat12, fat32, exfat, ext4, hfs+, iso9660, xfs, …; null where none was"),
         column("filesystem_label", TEXT, "label of the filesystem"),
         column("block_size", pa.int64(), "cluster or block size of the filesystem", unit="bytes"),
         column("encrypted", pa.bool_(), "whether the volume is encrypted and was not unlocked", required=True),
-        column("reader", TEXT, "engine that read the filesystem: tsk, dissect, or none", required=True),
-        column("status", TEXT, "read, or not read", required=True),
-        column("reason", TEXT, "why it was not read; empty where it was", required=True),
+        column("unlocked_with", TEXT, "kind of the credential that unlocked it; null where none was needed or none fits"),
+        column(
+            "reader", TEXT, "engine that read it: tsk, dissect, pycdlib, logical, raw (no filesystem, its bytes), or none", required=True
+        ),
+        column("status", TEXT, "read, raw (its bytes were read), unfolded (volumes derived from it are read), or not read", required=True),
+        column("reason", TEXT, "why no filesystem was read in it; empty where one was", required=True),
     ),
 )
 
 ENTRIES = Table(
     name="entries",
-    row="one stream of one filesystem entry: default data, NTFS named stream; allocated, deleted and orphan; directories and links too",
-    order=("exhibit", "volume", "metadata_address", "path", "stream", "attribute_type", "attribute_id"),
+    row=(
+        "one stream of one filesystem entry: default data, named stream, slack; allocated, deleted and orphan; directories and links too; "
+        "pieces of unallocated space, carved files, and files inside files"
+    ),
+    order=("exhibit", "volume", "metadata_address", "path", "stream", "attribute_type", "attribute_id", "recovery"),
     fields=(
         *_ITEM,
         column("path_bytes", pa.binary(), "path as the filesystem stores it; only where it differs from path"),
@@ -114,8 +146,16 @@ ENTRIES = Table(
         column("name_allocated", pa.bool_(), "whether the name is allocated; null for an orphan, which has no name of its own"),
         column("metadata_allocated", pa.bool_(), "whether the metadata (inode, MFT entry) is allocated; null where the name has none"),
         column(
-            "recovery", TEXT, "allocated, deleted metadata, deleted name (its metadata is another file's now), or orphan", required=True
+            "recovery",
+            TEXT,
+            "how it came to light: allocated, deleted metadata, deleted name (its metadata is another file's now), orphan, slack, "
+            "unallocated, carved, archive member, or shadow copy (allocated in an earlier state)",
+            required=True,
         ),
+        column("overwritten", pa.bool_(), "of what is deleted: whether blocks of it belong to something else now; null where not known"),
+        column("address_chain", TEXTS, "of a file inside a file: the way to it from metadata_address, each step as `kind: address`"),
+        column("original_path", TEXT, "of a file in a recycle bin: where it was deleted from, as the bin states it"),
+        column("start_byte", pa.int64(), "of slack, unallocated space and carved files: first byte, in the volume", unit="bytes"),
         column("size", pa.int64(), "size of the stream as the filesystem states it", unit="bytes"),
         column("bytes_read", pa.int64(), "how much of it was read", unit="bytes"),
         column("md5", TEXT, "MD5 of the whole stream, or of what is left of a deleted one (bytes_read); else null"),
@@ -157,6 +197,7 @@ HITS = Table(
         column("meta", TEXT_MAP, "meta values of the rule, as text", required=True),
         column("string", TEXT, "identifier of the string inside the rule"),
         column("offset", pa.int64(), "where the instance starts in the stream", unit="bytes"),
+        column("volume_offset", pa.int64(), "the same in the volume, for slack, unallocated space and carved files", unit="bytes"),
         column("length", pa.int64(), "length of the instance", unit="bytes"),
         column("matched", pa.binary(), "the bytes that matched, the first 128 at the most"),
         column("instances", pa.int64(), "instances of this string in this stream, also those beyond the first 64 that have no row"),
@@ -182,18 +223,70 @@ PROBLEMS = Table(
 
 COVERAGE = Table(
     name="coverage",
-    row="one byte range of the image and what became of it; the sizes add up to the size of the image",
-    order=("exhibit", "start_byte"),
+    row="one byte range of the image, or one derived volume, and what became of it; the sizes add up to the size of the image",
+    order=("exhibit", "tile", "volume"),
+    fields=(
+        _EXHIBIT,
+        column(
+            "tile", pa.int32(), "number of the byte range, in byte order; a derived volume has that of the one it lies in", required=True
+        ),
+        _VOLUME,
+        column("start_byte", pa.int64(), "first byte, counted from the start of the media; null for a derived volume", unit="bytes"),
+        column("size_bytes", pa.int64(), "bytes of the image; 0 for a derived volume, which lies in others", unit="bytes", required=True),
+        column("volume_bytes", pa.int64(), "length of the volume itself", unit="bytes", required=True),
+        column("state", TEXT, "processed, skipped or failed", required=True),
+        column(
+            "reason", TEXT, "why it was skipped or failed, or what was processed in place of a filesystem; empty otherwise", required=True
+        ),
+        column("streams", pa.int64(), "streams with content that were listed in it: the sum of the next three", required=True),
+        column("streams_read", pa.int64(), "streams read whole", required=True),
+        column("streams_skipped", pa.int64(), "streams not read, because the profile or a limit says so", required=True),
+        column("streams_failed", pa.int64(), "streams that could not be read whole", required=True),
+        column("stream_bytes", pa.int64(), "stated sizes of those streams: the sum of the next three", unit="bytes", required=True),
+        column("bytes_read", pa.int64(), "how much of them was read", unit="bytes", required=True),
+        column("bytes_skipped", pa.int64(), "how much was left out", unit="bytes", required=True),
+        column("bytes_failed", pa.int64(), "how much could not be read", unit="bytes", required=True),
+        column(
+            "unallocated_bytes", pa.int64(), "how much of the volume no file has; listed as items of its own", unit="bytes", required=True
+        ),
+    ),
+)
+
+CARVED = Table(
+    name="carved",
+    row="one file found by its structure where no filesystem names it; its content has a row in entries under the same path",
+    order=("exhibit", "volume", "start_byte", "path", "offset"),
+    fields=(
+        *_ITEM,
+        column("found_in", TEXT, "path of the unallocated space or slack that holds it", required=True),
+        column("offset", pa.int64(), "first byte, in found_in", unit="bytes", required=True),
+        column("start_byte", pa.int64(), "first byte, in the volume; null where it does not lie in one place", unit="bytes"),
+        column("length", pa.int64(), "length", unit="bytes", required=True),
+        column("kind", TEXT, "jpeg, pdf, zip, sqlite, …", required=True),
+        column("validated", pa.bool_(), "whether its structure was followed to a valid end", required=True),
+        column("why", TEXT, "what ends it", required=True),
+        column(
+            "fragmented",
+            pa.bool_(),
+            "whether it runs over a seam between two pieces of free space, so that it may be two halves",
+            required=True,
+        ),
+        column("sha256", TEXT, "SHA-256 of the carved bytes"),
+    ),
+)
+
+CROSS_CHECK = Table(
+    name="cross_check",
+    row="one difference between what two engines say of one filesystem",
+    order=("exhibit", "volume", "path", "what"),
     fields=(
         _EXHIBIT,
         _VOLUME,
-        column("start_byte", pa.int64(), "first byte, counted from the start of the media", unit="bytes", required=True),
-        column("size_bytes", pa.int64(), "length", unit="bytes", required=True),
-        column("state", TEXT, "processed, skipped or failed", required=True),
-        column("reason", TEXT, "why it was skipped or failed; empty where it was processed", required=True),
-        column("streams", pa.int64(), "streams listed in it", required=True),
-        column("streams_read", pa.int64(), "streams read whole", required=True),
-        column("streams_failed", pa.int64(), "streams that could not be read whole", required=True),
+        _PATH,
+        column("what", TEXT, "missing in tsk, missing in dissect, kind differs, size differs, or content differs", required=True),
+        column("tsk", TEXT, "what The Sleuth Kit says"),
+        column("dissect", TEXT, "what dissect says"),
+        column("known", TEXT, "a known defect of an engine that explains it; empty where there is none", required=True),
     ),
 )
 
@@ -218,7 +311,7 @@ ARTIFACT_FIELDS: tuple[pa.Field, ...] = (
     column("source_path", TEXT, "file of the evidence that the row was read from, where dissect says it"),
 )
 
-TABLES: tuple[Table, ...] = (SOURCES, VOLUMES, ENTRIES, HITS, PROBLEMS, COVERAGE, TIMELINE)
+TABLES: tuple[Table, ...] = (SOURCES, VOLUMES, ENTRIES, HITS, CARVED, CROSS_CHECK, PROBLEMS, COVERAGE, TIMELINE)
 
 
 def table(name: str) -> Table:

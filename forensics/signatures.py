@@ -1,7 +1,8 @@
 """What the first bytes of a volume say it is: used to name what no reader of ours opens, and what is encrypted.
 
-Each signature: offset in bytes, the bytes there, the name, whether it means encryption. Sources: the on-disk structures in
-each format's own specification or in the Linux kernel's documentation (Documentation/filesystems), cited at the row.
+Each signature: offset in bytes, the bytes there, the name, whether it means encryption or swapped-out memory. Sources:
+the on-disk structures in each format's own specification or in the Linux kernel's documentation (Documentation/filesystems), cited at
+the row.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Signature:
     name: str
     encrypted: bool = False
     also: tuple[int, bytes] = (0, b"")
+    swap: bool = False
 
     def is_in(self, head: bytes) -> bool:
         """Whether the head carries it."""
@@ -45,8 +47,8 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(512, b"LABELONE", "LVM2 physical volume"),
     Signature(0, bytes.fromhex("fc4e2ba9"), "md RAID member"),
     Signature(4096, bytes.fromhex("fc4e2ba9"), "md RAID member"),
-    Signature(4086, b"SWAPSPACE2", "Linux swap"),
-    Signature(4086, b"SWAP-SPACE", "Linux swap"),
+    Signature(4086, b"SWAPSPACE2", "Linux swap", swap=True),
+    Signature(4086, b"SWAP-SPACE", "Linux swap", swap=True),
     # Inside Macintosh: Files, master directory block; its volume bitmap always begins at block 3.
     Signature(0x400, b"BD", "HFS (classic)", also=(0x40E, b"\0\3")),
     # Linux, include/uapi/linux/jffs2.h: the magic, then the type of the first node (entry, inode, clean marker).

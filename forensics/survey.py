@@ -1,158 +1,311 @@
-"""What an image holds, volume by volume, before any file is listed: filesystem, encryption, reader, and what will not be read.
+"""What an exhibit holds, volume by volume, before any file is listed: filesystem, encryption, reader, and what will not be read.
 
-A volume is believed to be encrypted before it is believed to be anything else: BitLocker To Go wears a FAT32 coat.
+A volume is believed to be a layer's (encrypted, a part of an array or a volume group) before it is believed to hold a filesystem:
+BitLocker To Go wears a FAT32 coat. What a layer makes of volumes is looked at in turn. A volume in which nothing is known is read as
+raw space; one that is locked is not, because nothing is to be found in it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from forensics.errors import FilesystemError, ImageReadError, Problem, Stage
-from forensics.labels import read_label
+from forensics.errors import FilesystemError, ForensicsError, ImageReadError, Problem, Stage
+from forensics.filesystems.found import FoundFilesystem
+from forensics.filesystems.readers import find_filesystems
+from forensics.found_volume import FoundVolume, Survey
+from forensics.layers.all_layers import ALL_LAYERS
+from forensics.layers.base import Derived, Member
+from forensics.logical.open_logical import LOGICAL_KINDS
 from forensics.signatures import HEAD_BYTES, identify
-from forensics.sleuthkit import OpenFilesystem, open_filesystem, open_media
-from forensics.volumes import Extent, Layout, read_layout
+from forensics.sleuthkit import open_filesystem, open_media
+from forensics.volume_tree import SHARED_VOLUME, VolumeNode, VolumeTree
+from forensics.volumes import Layout, read_layout, whole
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from forensics.credentials import Credential
+    from forensics.disks import Disks
     from forensics.image import Image
+    from forensics.layers.base import Layer, Locked
+    from forensics.signatures import Signature
 
 # Partition types, as TSK names them, that hold no filesystem by definition (UEFI specification, Microsoft, GRUB manual).
 _WITHOUT_FILESYSTEM = ("Microsoft reserved partition", "BIOS Boot partition", "BIOS boot partition")
-RESERVED = "reserved; a partition of this type holds no filesystem"
-_ADVICE_UNLOCK = "unlock the volume with a credential, or image it unlocked"
+RESERVED = "reserved; a partition of this type holds no filesystem; its bytes were read as raw space"
+_GAP = "outside every volume; its bytes were read as raw space"
+_ADVICE_UNLOCK = "give a credential for it (--credentials), or image the volume unlocked"
 _ADVICE_OTHER_TOOL = "read the volume with a tool that knows this kind"
+_DEEPEST = 8  # layers upon layers; no real disk has more than four
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundVolume:
-    """A tile of the image and what was found in it.
+def survey(disks: Disks, *, spool: Path, credentials: tuple[Credential, ...] = (), forced: tuple[tuple[str, str], ...] = ()) -> Survey:
+    """The volumes and gaps of the exhibit, with what is in each.
 
-    Attributes:
-        filesystem: name of the filesystem, or of what the volume's signature says it is; None where nothing is known.
-        label: the filesystem's own label; None where it has none.
-        block_size: bytes a block or cluster; None where the filesystem is not read.
-        encrypted: whether it is encrypted.
-        reader: "tsk" where its filesystem is read, else "none".
-        reason: why it is not read; empty where it is.
+    Args:
+        disks: the exhibit's media.
+        spool: a folder for temporary files.
+        credentials: what may be tried on locked volumes.
+        forced: (volume, reader) that the examiner asked for.
     """
-
-    extent: Extent
-    filesystem: str | None
-    label: str | None
-    block_size: int | None
-    encrypted: bool
-    reader: str
-    reason: str
-
-    @property
-    def is_read(self) -> bool:
-        """Whether its filesystem is read."""
-        return self.reader != "none"
+    return _Surveyor(disks, spool, credentials, dict(forced)).survey()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """The tiles of an image in byte order, with the problems met."""
+class _Surveyor:
+    def __init__(self, disks: Disks, spool: Path, credentials: tuple[Credential, ...], forced: dict[str, str]) -> None:
+        self._disks, self._credentials, self._forced = disks, credentials, forced
+        self._tree = VolumeTree(disks, credentials, spool)
+        self._found: dict[str, FoundVolume] = {}
+        self._problems: list[Problem] = []
+        self._counted: dict[str, int] = {}
 
-    volumes: tuple[FoundVolume, ...]
-    problems: tuple[Problem, ...]
+    def survey(self) -> Survey:
+        """Looks at the tiles, then at what is derived from them, until nothing new comes."""
+        waiting = self._tiles()
+        while waiting:
+            waiting = [made for layer, members in self._sort(waiting) for made in self._unfold(layer, members)]
+        self._name_unused_forcing()
+        return Survey(volumes=tuple(sorted(self._found.values(), key=self._place)), problems=tuple(self._problems))
+
+    def _tiles(self) -> list[str]:
+        """Cuts each disk into volumes and gaps; volumes are numbered through over all disks."""
+        names = []
+        volumes = gaps = 0
+        for number, (image, start) in enumerate(zip(self._disks.images, self._disks.starts, strict=True)):
+            layout = _layout(image)
+            renamed = {}
+            for extent in layout.extents:
+                volumes, gaps = volumes + (not extent.is_gap), gaps + extent.is_gap
+                name = f"g{gaps:02d}" if extent.is_gap else f"v{volumes:02d}"
+                renamed[extent.volume] = name
+                tile = replace(extent, volume=name)
+                node = VolumeNode(volume=name, disk=number, start_byte=tile.origin_byte, size_bytes=tile.own_bytes)
+                self._tree.put(node)
+                self._found[name] = FoundVolume(node=node, tile=tile, disk_start=start, filesystem=None)
+                names.append(name)
+            self._problems.extend(replace(one, volume=renamed.get(one.volume, one.volume)) for one in layout.problems)
+        return names
+
+    def _sort(self, names: list[str]) -> list[tuple[Layer, list[Member]]]:
+        """Gives each volume to the layers that recognise it; looks for filesystems in what no layer takes as a whole."""
+        taken: dict[str, list[Member]] = {}
+        for name in names:
+            head = self._head(name)
+            member = Member(name, self._tree.source(name))
+            layers = [] if self._is_plain(name) else [layer for layer in ALL_LAYERS if layer.recognises(head, member)]
+            consuming = next((layer for layer in layers if layer.consumes), None)
+            for layer in layers if consuming is None else [consuming]:
+                taken.setdefault(layer.name, []).append(member)
+            if consuming is None:
+                self._look(name, head)
+        return [(layer, taken[layer.name]) for layer in ALL_LAYERS if layer.name in taken]
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether the volume can hold no layer: a gap, logical evidence, or already too deep."""
+        found = self._found[name]
+        container = self._disks.images[found.node.disk].container
+        return found.is_gap or container in LOGICAL_KINDS or name.count(".") >= _DEEPEST or found.node.size_bytes == 0
+
+    def _unfold(self, layer: Layer, members: list[Member]) -> list[str]:
+        """The volumes that the layer makes of its members; records what stays locked."""
+        unfolded = layer.unfold(members, self._credentials)
+        self._problems.extend(unfolded.problems)
+        for locked in unfolded.locked:
+            self._lock(locked)
+        made = [self._derive(derived, snapshot=derived.created is not None) for derived in unfolded.derived]
+        for member in members:
+            found = self._found[member.volume]
+            if layer.consumes and found.node.found is None and not found.reason:
+                name = found.filesystem or _layer_word(layer, self._head(member.volume))
+                why = f"{name}: what it holds is listed as {', '.join(found.holds)}" if found.holds else f"{name} that holds nothing"
+                self._found[member.volume] = replace(found, filesystem=name, reason=why)
+        return made
+
+    def _derive(self, derived: Derived, *, snapshot: bool, found: FoundFilesystem | None = None) -> str:
+        parent = derived.parents[0]
+        number = self._counted[parent] = self._counted.get(parent, 0) + 1
+        name = f"{parent}.{number}"
+        above = self._found[parent]
+        node = VolumeNode(
+            volume=name,
+            disk=above.node.disk,
+            start_byte=0,
+            size_bytes=derived.size,
+            derived=derived,
+            found=found,
+            snapshot=snapshot or above.node.snapshot,
+        )
+        self._tree.put(node)
+        self._found[name] = FoundVolume(node=node, tile=None, disk_start=above.disk_start, filesystem=found.filesystem if found else None)
+        for one in derived.parents:
+            self._found[one] = replace(self._found[one], holds=(*self._found[one].holds, name))
+        if derived.incomplete:
+            what = f"volume {name} ({derived.what}) is not whole; what cannot be had is an error where it is read"
+            self._problems.append(
+                _problem(name, derived.size, "volume-incomplete", what=what, why=derived.incomplete, advice="find the missing disks")
+            )
+        return name
+
+    def _lock(self, locked: Locked) -> None:
+        found = self._found[locked.volume]
+        reason = f"{locked.name}: {locked.why}"
+        self._found[locked.volume] = replace(found, filesystem=locked.name, encrypted=locked.encrypted, reason=reason)
+        what = f"volume {locked.volume} is locked" if locked.encrypted else f"volume {locked.volume} could not be put together"
+        self._problems.append(
+            _problem(
+                locked.volume, found.node.size_bytes, locked.code, what=f"{what} ({locked.name})", why=locked.why, advice=locked.advice
+            )
+        )
+
+    def _look(self, name: str, head: bytes) -> None:
+        """Looks for filesystems in a volume of its own; else takes it as raw space."""
+        found = self._found[name]
+        if found.node.size_bytes == 0:
+            self._found[name] = replace(found, reason="none of its bytes are in the image")  # the layout has a problem for it
+            return
+        if found.is_gap:
+            self._take_as_raw(name, None, _GAP)
+            return
+        signature = identify(head)
+        try:
+            filesystems, why = find_filesystems(
+                self._tree.source(name),
+                head,
+                volume=name,
+                tsk_media=lambda: self._tree.tsk_media(name),
+                image=self._disks.images[found.node.disk],
+                credentials=self._credentials,
+                forced=self._forced.pop(name, ""),
+            )
+        except FilesystemError as error:
+            filesystems, why = (), str(error)
+        if not filesystems:
+            self._not_recognised(name, signature, why)
+        elif len(filesystems) == 1 and not filesystems[0].created:
+            self._take(name, filesystems[0])
+        else:
+            self._share(name, filesystems)
+
+    def _share(self, name: str, filesystems: tuple[FoundFilesystem, ...]) -> None:
+        """Makes a volume of each of several filesystems, or states of one, that share the bytes of one volume."""
+        size = self._found[name].node.size_bytes
+        for one in filesystems:
+            what = f"{one.filesystem} snapshot" if one.created is not None else f"{one.filesystem} filesystem"
+            derived = Derived(
+                layer=SHARED_VOLUME,
+                parents=(name,),
+                key=one.selector,
+                name=one.label or "",
+                what=what,
+                size=size,
+                unlocked_with=one.unlocked_with,
+                created=one.created,
+            )
+            self._take(self._derive(derived, snapshot=one.created is not None), one)
+        holds = self._found[name].holds
+        kinds = ", ".join(sorted({one.filesystem for one in filesystems}))
+        self._found[name] = replace(self._found[name], filesystem=kinds, reason=f"{kinds}: what it holds is listed as {', '.join(holds)}")
+
+    def _take(self, name: str, filesystem: FoundFilesystem) -> None:
+        """Takes the filesystem as the one to list in the volume, or says why it cannot be."""
+        found = self._found[name]
+        size = found.node.size_bytes
+        if filesystem.reason:
+            code = "volume-encrypted" if filesystem.encrypted else "volume-not-read"
+            advice = _ADVICE_UNLOCK if filesystem.encrypted else _ADVICE_OTHER_TOOL
+            state = "locked" if filesystem.encrypted else "not read"
+            what = f"volume {name} is {state} ({filesystem.filesystem})"
+            self._problems.append(_problem(name, size, code, what=what, why=filesystem.reason, advice=advice))
+            reason = f"{filesystem.filesystem}: {filesystem.reason}"
+            self._found[name] = replace(found, filesystem=filesystem.filesystem, encrypted=filesystem.encrypted, reason=reason)
+            return
+        node = replace(found.node, found=filesystem)
+        self._tree.put(node)
+        self._found[name] = replace(found, node=node, filesystem=filesystem.filesystem, encrypted=filesystem.encrypted)
+        if filesystem.total_bytes is not None and filesystem.total_bytes > size:
+            why = f"{filesystem.filesystem} states {filesystem.total_bytes} bytes, the volume has {size}"
+            what = f"the filesystem in volume {name} is larger than the volume; what lies beyond its end cannot be read"
+            advice = "check whether the image is truncated or a segment is missing"
+            self._problems.append(_problem(name, size, "filesystem-cut-off", what=what, why=why, advice=advice))
+
+    def _take_as_raw(self, name: str, known_as: str | None, reason: str) -> None:
+        found = self._found[name]
+        node = replace(found.node, found=FoundFilesystem(reader="raw", filesystem="raw"))
+        self._tree.put(node)
+        self._found[name] = replace(found, node=node, filesystem=known_as, reason=reason)
+
+    def _not_recognised(self, name: str, signature: Signature | None, why: str) -> None:
+        found = self._found[name]
+        size = found.node.size_bytes
+        known_as = signature.name if signature is not None else None
+        encrypted = (signature is not None and signature.encrypted) or (signature is None and "ncrypt" in why)
+        if signature is None and found.tile is not None and found.tile.type in _WITHOUT_FILESYSTEM:
+            self._take_as_raw(name, None, RESERVED)
+            return
+        if encrypted:
+            reason = f"encrypted with {known_as}; no credential opened it" if known_as else why
+            what = f"volume {name} is locked" if known_as else f"volume {name} seems to be encrypted"
+            self._problems.append(_problem(name, size, "volume-encrypted", what=what, why=reason, advice=_ADVICE_UNLOCK))
+            self._found[name] = replace(found, filesystem=known_as, encrypted=True, reason=reason)
+            if signature is None:  # a guess by its entropy: what looks encrypted may only be compressed
+                self._take_as_raw(name, None, reason)
+                self._found[name] = replace(self._found[name], encrypted=True)
+            return
+        if signature is not None and signature.swap:
+            self._take_as_raw(name, known_as, f"{known_as}: memory that was swapped out; its bytes were read as raw space")
+            return
+        if known_as is not None:
+            reason = f"{known_as} is not read by this version; its bytes were read as raw space"
+            what, cause = f"volume {name} holds {known_as}; no file in it was listed", reason
+        else:
+            reason = "no filesystem was recognised; its bytes were read as raw space"
+            what, cause = f"no filesystem was recognised in volume {name}; no file in it was listed", why
+        self._problems.append(_problem(name, size, "volume-not-read", what=what, why=cause, advice=_ADVICE_OTHER_TOOL))
+        self._take_as_raw(name, known_as, reason)
+
+    def _name_unused_forcing(self) -> None:
+        for volume, reader in self._forced.items():
+            what = f"the reader {reader} was asked for in volume {volume}, which was not looked at for a filesystem"
+            why = "there is no such volume, or it is a gap, or it holds other volumes"
+            self._problems.append(Problem(stage=Stage.VOLUMES, code="reader-not-used", what=what, why=why, advice="see `evidex info`"))
+
+    def _place(self, found: FoundVolume) -> tuple[int, str, tuple[int, ...]]:
+        """Order: tiles by byte, each followed by what is derived from it."""
+        root, *numbers = found.volume.split(".")
+        tile = self._found[root].tile
+        assert tile is not None, "what is derived is named after a tile"
+        return self._found[root].disk_start + tile.start_byte, root, tuple(map(int, numbers))
+
+    def _head(self, name: str) -> bytes:
+        try:
+            return self._tree.source(name).read_at(0, HEAD_BYTES)
+        except (ImageReadError, ForensicsError):
+            return b""
 
 
-def survey(image: Image) -> Survey:
-    """The volumes and gaps of the image, with what is in each."""
+def _layout(image: Image) -> Layout:
+    if image.container in LOGICAL_KINDS:
+        return whole(image.size, f"logical evidence ({image.container})")
     media = open_media(image)
-    layout = _layout(image, media)
-    found: list[FoundVolume] = []
-    problems: list[Problem] = list(layout.problems)
-    for extent in layout.extents:
-        volume, met = _look(image, media, extent)
-        found.append(volume)
-        problems.extend(met)
-    return Survey(volumes=tuple(found), problems=tuple(problems))
-
-
-def _layout(image: Image, media: Any) -> Layout:
     try:
         open_filesystem(media, 0)
     except FilesystemError:
-        return read_layout(image, media, is_filesystem=identify(_head(image, 0)) is not None)
+        return read_layout(image, media, is_filesystem=identify(_first_bytes(image)) is not None)
     return read_layout(image, media, is_filesystem=True)
 
 
-def _look(image: Image, media: Any, extent: Extent) -> tuple[FoundVolume, list[Problem]]:
-    """What is in one tile."""
-    if extent.is_gap:
-        return _unread(extent, None, "outside every volume"), []
-    signature = identify(_head(image, extent.origin_byte))
-    if signature is not None and signature.encrypted:
-        reason = f"encrypted with {signature.name}; no credential was given"
-        problem = _problem(extent, "volume-encrypted", f"volume {extent.volume} is locked", reason, _ADVICE_UNLOCK)
-        return _unread(extent, signature.name, reason, encrypted=True), [problem]
+def _first_bytes(image: Image) -> bytes:
     try:
-        opened = open_filesystem(media, extent.origin_byte)
-    except FilesystemError as error:
-        return _not_opened(extent, signature.name if signature else None, str(error))
-    volume = FoundVolume(
-        extent=extent,
-        filesystem=opened.name,
-        label=read_label(opened, _head(image, extent.origin_byte)),
-        block_size=opened.cluster_size,
-        encrypted=opened.encrypted,
-        reader="tsk",
-        reason="",
-    )
-    return volume, _too_large(extent, opened)
-
-
-def _not_opened(extent: Extent, name: str | None, why: str) -> tuple[FoundVolume, list[Problem]]:
-    if extent.size_bytes == 0:
-        return _unread(extent, name, "none of its bytes are in the image"), []  # the layout has a problem for it
-    if name is None and extent.type in _WITHOUT_FILESYSTEM:
-        return _unread(extent, name, RESERVED), []
-    if name is not None:
-        reason = f"{name} is not read by this version"
-        what = f"volume {extent.volume} holds {name}; nothing in it was listed"
-    elif "ncrypt" in why:
-        reason, what = why, f"volume {extent.volume} seems to be encrypted"
-    else:
-        reason = "no filesystem was recognised"
-        what = f"no filesystem was recognised in volume {extent.volume}; nothing in it was listed"
-    problem = _problem(extent, "volume-not-read", what, why if name is None else reason, _ADVICE_OTHER_TOOL)
-    return _unread(extent, name, reason, encrypted="ncrypt" in why), [problem]
-
-
-def _too_large(extent: Extent, opened: OpenFilesystem) -> list[Problem]:
-    """A problem if the filesystem states more bytes than the volume has: the image is cut, or a segment is missing."""
-    stated = opened.block_count * opened.block_size
-    if stated <= extent.size_bytes:
-        return []
-    why = f"{opened.name} states {stated} bytes, the volume has {extent.size_bytes}"
-    what = f"the filesystem in volume {extent.volume} is larger than the volume; what lies beyond its end cannot be read"
-    return [_problem(extent, "filesystem-cut-off", what, why, "check whether the image is truncated or a segment is missing")]
-
-
-def _unread(extent: Extent, name: str | None, reason: str, *, encrypted: bool = False) -> FoundVolume:
-    return FoundVolume(extent=extent, filesystem=name, label=None, block_size=None, encrypted=encrypted, reader="none", reason=reason)
-
-
-def _problem(extent: Extent, code: str, what: str, why: str, advice: str) -> Problem:
-    return Problem(
-        stage=Stage.VOLUMES,
-        code=code,
-        what=what,
-        why=why,
-        advice=advice,
-        volume=extent.volume,
-        start_byte=0,
-        size_bytes=extent.size_bytes,
-    )
-
-
-def _head(image: Image, start: int) -> bytes:
-    if start >= image.size:
-        return b""
-    try:
-        return image.read_at(start, HEAD_BYTES)
+        return image.read_at(0, HEAD_BYTES)
     except ImageReadError:
         return b""
+
+
+def _layer_word(layer: Layer, head: bytes) -> str:
+    signature = identify(head)
+    return signature.name if signature is not None else layer.name
+
+
+def _problem(volume: str, size: int, code: str, *, what: str, why: str, advice: str) -> Problem:
+    return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=advice, volume=volume, start_byte=0, size_bytes=size)

@@ -34,7 +34,8 @@ _PROTECTIVE = 0xEE  # partition type of a protective MBR (UEFI specification, 5.
 class Extent:
     """One tile of the image: bytes `media[start_byte : start_byte + size_bytes]`; a volume ("v01") or a gap ("g01").
 
-    `origin_byte` is where the partition table starts the volume: `start_byte`, unless partitions overlap.
+    `origin_byte` is where the partition table starts the volume: `start_byte`, unless partitions overlap. `own_bytes` is how much of it
+    is in the image from there on: `size_bytes`, unless partitions overlap.
     """
 
     volume: str
@@ -44,6 +45,7 @@ class Extent:
     start_byte: int
     size_bytes: int
     origin_byte: int
+    own_bytes: int
     type: str
 
 
@@ -141,17 +143,22 @@ def tile(partitions: Iterable[Partition], media_size: int) -> Layout:
         end = max(start, min(part.start_byte + part.size_bytes, media_size))
         if start > position:
             extents.append(_gap(extents, scheme, position, start))
-        extents.append(_volume(number, part, start, end))
+        extents.append(_volume(number, part, start, end, media_size))
         position = end
     if not extents:
-        whole = Partition(scheme="none", slot="", start_byte=0, size_bytes=media_size, type="no partition table")
-        return Layout(extents=(_volume(1, whole, 0, media_size),), problems=())
+        return whole(media_size, "no partition table")
     if position < media_size:
         extents.append(_gap(extents, scheme, position, media_size))
     return Layout(extents=tuple(extents), problems=tuple(problems))
 
 
-def _volume(number: int, part: Partition, start: int, end: int) -> Extent:
+def whole(media_size: int, type_: str) -> Layout:
+    """The layout of media without a partition table: one volume over all of it."""
+    part = Partition(scheme="none", slot="", start_byte=0, size_bytes=media_size, type=type_)
+    return Layout(extents=(_volume(1, part, 0, media_size, media_size),), problems=())
+
+
+def _volume(number: int, part: Partition, start: int, end: int, media_size: int) -> Extent:
     return Extent(
         volume=f"v{number:02d}",
         is_gap=False,
@@ -160,6 +167,7 @@ def _volume(number: int, part: Partition, start: int, end: int) -> Extent:
         start_byte=start,
         size_bytes=end - start,
         origin_byte=part.start_byte,
+        own_bytes=max(0, min(part.start_byte + part.size_bytes, media_size) - part.start_byte),
         type=part.type,
     )
 
@@ -173,6 +181,7 @@ def _gap(before: list[Extent], scheme: str, start: int, end: int) -> Extent:
         start_byte=start,
         size_bytes=end - start,
         origin_byte=start,
+        own_bytes=end - start,
         type="partition table or unallocated",
     )
 

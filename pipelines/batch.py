@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from forensics.artifacts.dissect_source import NO_SYSTEM
@@ -9,17 +10,25 @@ from forensics.artifacts.reader import read_artifact
 from forensics.errors import ForensicsError, Problem, Stage
 from pipelines.contents import read_contents
 from pipelines.crashes import WHOLE_TASK, Marker, fatal_items
+from pipelines.cross_check import cross_check_volume
 from pipelines.listing import write_listing
 from pipelines.problems import write_problems
 from pipelines.tables import write_atomically, write_batches
-from pipelines.tasks import ListVolume, ReadArtifact, ReadContents, Receipt, RecogniseSystem, RunContext, Task
+from pipelines.tasks import CrossCheck, ListVolume, ReadArtifact, ReadContents, Receipt, RecogniseSystem, RunContext, Task
 from pipelines.worker import OpenExhibit, exhibit_of
 
 if TYPE_CHECKING:
     from pipelines.tables import Part
 
+_WholeTask = ListVolume | CrossCheck | ReadArtifact | RecogniseSystem
 SYSTEM_FILE = "system"
 """File in the work folder that names the operating system found."""
+_WHAT_IS_LEFT_OUT = {
+    ListVolume: "a filesystem could not be listed",
+    CrossCheck: "a filesystem could not be listed by a second engine",
+    ReadArtifact: "an artifact function gave nothing",
+    RecogniseSystem: "the operating system could not be recognised",
+}
 
 
 def run_task(context: RunContext, task: Task) -> Receipt:
@@ -38,10 +47,12 @@ def run_task(context: RunContext, task: Task) -> Receipt:
     return receipt
 
 
-def _do_whole(exhibit: OpenExhibit, task: ListVolume | ReadArtifact | RecogniseSystem) -> Receipt:
+def _do_whole(exhibit: OpenExhibit, task: _WholeTask) -> Receipt:
     match task:
         case ListVolume():
             return _list_volume(exhibit, task)
+        case CrossCheck():
+            return cross_check_volume(exhibit, task)
         case ReadArtifact():
             return _read_artifact(exhibit, task)
         case RecogniseSystem():
@@ -50,19 +61,17 @@ def _do_whole(exhibit: OpenExhibit, task: ListVolume | ReadArtifact | RecogniseS
             assert_never(task)
 
 
-def _left_out(context: RunContext, task: ListVolume | ReadArtifact | RecogniseSystem) -> Receipt:
+def _left_out(context: RunContext, task: _WholeTask) -> Receipt:
     """A receipt for a task that two processes have died of."""
     if isinstance(task, RecogniseSystem):
         write_atomically(context.work / SYSTEM_FILE, NO_SYSTEM.encode())
     problem = Problem(
-        stage=Stage.FILESYSTEM if isinstance(task, ListVolume) else Stage.ARTIFACTS,
+        stage=Stage.FILESYSTEM if isinstance(task, (ListVolume, CrossCheck)) else Stage.ARTIFACTS,
         code="parser-crashed",
-        what={"list": "a filesystem could not be listed", "system": "the operating system could not be recognised"}.get(
-            task.name.partition("-")[0], "an artifact function gave nothing"
-        ),
+        what=_WHAT_IS_LEFT_OUT[type(task)],
         why="two worker processes died of it",
         advice="read it with another tool; a crash of a parser is worth a report to its authors",
-        volume=task.volume.volume if isinstance(task, ListVolume) else "",
+        volume=task.volume if isinstance(task, (ListVolume, CrossCheck)) else "",
         path=task.function if isinstance(task, ReadArtifact) else "",
     )
     parts = write_problems(context.tables, task.name, context.exhibit, [problem])
@@ -70,9 +79,10 @@ def _left_out(context: RunContext, task: ListVolume | ReadArtifact | RecogniseSy
 
 
 def _list_volume(exhibit: OpenExhibit, task: ListVolume) -> Receipt:
-    context, volume = exhibit.context, task.volume.volume
+    context, volume = exhibit.context, task.volume
     folder = context.work / "listings"
     folder.mkdir(parents=True, exist_ok=True)
+    node = exhibit.volumes.node(volume)
     try:
         reader = exhibit.reader(volume)
     except ForensicsError as error:
@@ -83,8 +93,9 @@ def _list_volume(exhibit: OpenExhibit, task: ListVolume) -> Receipt:
             folder / f"{volume}.arrow",
             exhibit=context.exhibit,
             volume=volume,
-            filesystem=reader.filesystem,
-            limits=context.limits,
+            # Free space of an earlier state is the live volume's free space, or its files.
+            limits=replace(context.limits, slack=False, unallocated=False) if node.snapshot else context.limits,
+            snapshot=node.snapshot,
         )
     parts = write_problems(context.tables, task.name, context.exhibit, problems)
     return Receipt(task=task.name, parts=parts, items=rows, bytes_read=0, problems=len(problems))
@@ -114,7 +125,7 @@ def _recognise_system(exhibit: OpenExhibit, task: RecogniseSystem) -> Receipt:
             Problem(
                 stage=Stage.ARTIFACTS,
                 code="system-unreadable",
-                what="the image could not be opened for artifacts; none were read",
+                what="the exhibit could not be opened for artifacts; none were read",
                 why=str(error),
                 advice="the listing and the contents do not depend on it",
             ),

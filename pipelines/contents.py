@@ -1,181 +1,174 @@
-"""One batch of listed entries -> their contents read, hashed, typed and scanned: rows of `entries` and `hits`."""
+"""One batch of listed entries -> their contents read, hashed, typed and scanned: rows of `entries` and `hits`.
+
+What is found inside a content — files carved from free space, members of archives — gets the same pass while the content is at hand,
+and rows of its own in the same part.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
 from forensics.boundary import attempt
-from forensics.errors import ForensicsError, Problem, Stage
+from forensics.content import iter_blocks
 from forensics.filesystems.base import Content, Recovery, StreamAddress
-from forensics.filetype import extension_mismatch
-from forensics.names import extension_of
 from forensics.rule_externals import Externals, filetype_word
-from forensics.schema import ENTRIES, HITS
+from forensics.schema import CARVED, ENTRIES, HITS
+from pipelines.carve import carve
+from pipelines.content_rows import FILLED, NOTHING, content_columns, crashed, hit_rows, not_read, place_of
+from pipelines.inside import look_inside
 from pipelines.problems import write_problems
-from pipelines.tables import write_batches, write_rows
+from pipelines.row_buffer import RowBuffer
+from pipelines.space import NOWHERE, Pieces
+from pipelines.tables import write_batches
 from pipelines.tasks import Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from forensics.content import ContentResult
+    from forensics.errors import Problem
+    from forensics.filesystems.base import SpaceReader
+    from forensics.spooled import SpooledContent
     from pipelines.crashes import Marker
     from pipelines.tasks import ReadContents
     from pipelines.worker import OpenExhibit
 
-_NEEDED = ["volume", "metadata_address", "stream", "path", "attribute_type", "attribute_id", "size", "recovery", "owner", "content"]
-_FILLED = ["bytes_read", "md5", "sha1", "sha256", "mime_type", "description", "extension_mismatch", "entropy", "scan", "hits"]
+_NEEDED = [
+    *("volume", "metadata_address", "stream", "path", "path_bytes", "attribute_type", "attribute_id", "size", "recovery", "owner"),
+    *("start_byte", "content"),
+]
 _WINDOWS = ("ntfs", "fat12", "fat16", "fat32", "exfat")
-_NOTHING: dict[str, Any] = dict.fromkeys(_FILLED)
+_SPACE = (Recovery.UNALLOCATED, Recovery.SLACK)
+# What a process does with a row, one after the other, each an item that it may die at without the others' being lost.
+_STEPS = 3
+_READ, _CARVE, _EXPAND = range(_STEPS)
 
 
 def read_contents(exhibit: OpenExhibit, task: ReadContents, marker: Marker, left_out: frozenset[int]) -> Receipt:
-    """Reads the batch's contents and writes its parts of `entries`, `hits` and `problems`.
+    """Reads the batch's contents and writes its parts of `entries`, `hits`, `carved` and `problems`.
 
     Args:
         exhibit: the exhibit, open.
         task: which batch.
-        marker: is told each row before it is read.
-        left_out: rows of the batch that processes died of; they are not read.
+        marker: is told each step of each row before it is done.
+        left_out: steps of rows that processes died of; they are not done.
     """
     context = exhibit.context
     with pa.OSFile(str(context.work / "batches" / f"{task.number:06d}.arrow")) as file:
         listing = pa.ipc.open_file(file).read_all()
-    work = _Batch(exhibit)
-    filled = []
-    for number, row in enumerate(listing.select(_NEEDED).to_pylist()):
-        if number in left_out:
-            filled.append(work.leave_out(row))
-            continue
-        if row["content"] == Content.READ:
-            marker.at(number)
-        filled.append(work.fill(row))
-    for name in _FILLED:
+    work = Batch(exhibit, marker, left_out)
+    filled = [work.fill(number, row) for number, row in enumerate(listing.select(_NEEDED).to_pylist())]
+    for name in FILLED:
         type_ = ENTRIES.schema.field(name).type
         listing = listing.set_column(listing.schema.get_field_index(name), name, pa.array([row[name] for row in filled], type=type_))
-    entries = listing.select(ENTRIES.schema.names).cast(ENTRIES.schema)
+    entries = work.entries.table(listing.select(ENTRIES.schema.names).cast(ENTRIES.schema))
     parts = [write_batches(context.tables, ENTRIES.name, task.name, ENTRIES.schema, entries.to_batches())]
-    if work.hits:
-        parts.append(write_rows(context.tables, HITS, task.name, work.hits))
+    for table, rows in ((HITS, work.hits), (CARVED, work.carved)):
+        if rows.count:
+            parts.append(write_batches(context.tables, table.name, task.name, table.schema, rows.table().to_batches()))
     parts += write_problems(context.tables, task.name, context.exhibit, work.problems)
-    return Receipt(task=task.name, parts=tuple(parts), items=len(filled), bytes_read=work.bytes_read, problems=len(work.problems))
+    items = len(filled) + work.entries.count
+    return Receipt(task=task.name, parts=tuple(parts), items=items, bytes_read=work.bytes_read, problems=len(work.problems))
 
 
-class _Batch:
-    """Collects what one batch gives."""
+class Batch:
+    """Collects what one batch gives.
 
-    def __init__(self, exhibit: OpenExhibit) -> None:
-        self._exhibit = exhibit
+    Attributes:
+        entries: rows of what was found inside contents; those of the listing are filled in place.
+    """
+
+    def __init__(self, exhibit: OpenExhibit, marker: Marker, left_out: frozenset[int]) -> None:
+        self.exhibit = exhibit
+        self._marker, self._left_out = marker, left_out
         self._named_rules = exhibit.contents.rules is not None and exhibit.contents.rules.named_rules is not None
         self._last: tuple[tuple[str, StreamAddress], ContentResult] | None = None
-        self.hits: list[dict[str, Any]] = []
+        self.entries, self.hits, self.carved = RowBuffer(ENTRIES), RowBuffer(HITS), RowBuffer(CARVED)
         self.problems: list[Problem] = []
         self.bytes_read = 0
 
-    def leave_out(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The content columns of a row that two processes have died of."""
-        self.problems.append(
-            Problem(
-                stage=Stage.CONTENT,
-                code="parser-crashed",
-                what="a file could not be read: the process that read it died",
-                why="two worker processes died of it",
-                advice="read it with another tool; a crash of a parser is worth a report to its authors",
-                **_place(row),
-            )
-        )
-        return {**_NOTHING, "bytes_read": 0, "scan": "failed"}
-
-    def fill(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The content columns of a listed row."""
+    def fill(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
+        """The content columns of row `number` of the listing."""
         if row["content"] == Content.NONE:
-            return _NOTHING
-        if row["content"] == Content.SKIP or not self._exhibit.context.read_contents:
-            return {**_NOTHING, "scan": "skipped"}
+            return NOTHING
+        if row["content"] == Content.SKIP or not self.exhibit.context.read_contents:
+            return {**NOTHING, "scan": "skipped"}
+        if not self._begin(number, _READ):
+            self.problems.append(crashed("a file could not be read: the process that read it died", place_of(row)))
+            return {**NOTHING, "bytes_read": 0, "scan": "failed"}
         result: ContentResult | None = None
 
         def read() -> None:
             nonlocal result
-            result = self._read(row)
+            for result in self._read(number, row):  # noqa: B007 - what is done with the content while it is open, is done in there
+                pass
 
         error = attempt(read)
-        place = _place(row)
-        if error is not None or result is None:
-            self.problems.append(_not_read(error, row["size"], place))
-            return {**_NOTHING, "bytes_read": 0, "scan": "skipped" if self._exhibit.contents.rules is None else "failed"}
+        place = place_of(row)
+        if result is None:
+            self.problems.append(not_read(error, row["size"], place))
+            return {**NOTHING, "bytes_read": 0, "scan": "skipped" if self.exhibit.contents.rules is None else "failed"}
+        if error is not None:
+            self.problems.append(replace(not_read(error, None, place), what="what is inside a file could not be looked at to its end"))
         self.problems.extend(replace(problem, **place) for problem in result.problems)
-        return self._columns(row, result, place)
+        return content_columns(row, result)
 
-    def _read(self, row: dict[str, Any]) -> ContentResult:
-        """The content, read once for all names of one stream."""
-        address = StreamAddress(row["metadata_address"], row["attribute_type"], row["attribute_id"])
+    def _read(self, number: int, row: dict[str, Any]) -> Iterator[ContentResult]:
+        """The result of one pass, and then what is inside; read once for all names of one stream."""
+        address = StreamAddress(row["metadata_address"], row["attribute_type"], row["attribute_id"], row["recovery"] == Recovery.SLACK)
         key = (row["volume"], address)
         if self._last is not None and self._last[0] == key and not self._named_rules:
-            return self._last[1]
-        reader = self._exhibit.reader(row["volume"])
-        result = self._exhibit.contents.read(reader.open_stream(address), partial(self._externals, row))
-        self._last = (key, result)
-        self.bytes_read += result.bytes_read
-        return result
+            result = self._last[1]
+            self.hits.add(hit_rows(self.exhibit.context.exhibit, row, result, NOWHERE.volume_offset))
+            yield result
+            return
+        reader = self.exhibit.reader(row["volume"])
+        stream = reader.open_stream(address)
+        with self.exhibit.contents.opened(iter_blocks(stream), stream.size, partial(self.externals, row)) as (result, content):
+            is_first_name = self._last is None or self._last[0] != key
+            self._last = (key, result)
+            self.bytes_read += result.bytes_read
+            pieces = self._pieces(row, address)
+            self.hits.add(hit_rows(self.exhibit.context.exhibit, row, result, pieces.volume_offset))
+            yield result
+            if is_first_name:
+                self._look_further(number, row, result, content, pieces)
 
-    def _externals(self, row: dict[str, Any], first_bytes: bytes) -> Externals:
+    def _look_further(self, number: int, row: dict[str, Any], result: ContentResult, content: SpooledContent, pieces: Pieces) -> None:
+        """Carves free space; opens what holds other files."""
+        if content.spool_failure is not None:
+            return  # a problem says so already
+        if row["recovery"] in _SPACE:
+            if self._begin(number, _CARVE):
+                carve(self, row, content, pieces)
+            else:
+                self.problems.append(crashed("nothing was carved from a piece of free space", place_of(row)))
+        elif self._begin(number, _EXPAND):
+            look_inside(self, row, result, content)
+        else:
+            self.problems.append(crashed("what is inside a file was not looked at", place_of(row)))
+
+    def _begin(self, number: int, step: int) -> bool:
+        """Notes that the process begins with this step of a row; False if others died of it."""
+        item = number * _STEPS + step
+        if item in self._left_out:
+            return False
+        self._marker.at(item)
+        return True
+
+    def _pieces(self, row: dict[str, Any], address: StreamAddress) -> Pieces:
+        if row["recovery"] not in _SPACE:
+            return NOWHERE
+        if row["start_byte"] is not None:
+            return Pieces(((row["start_byte"], row["size"]),))
+        return Pieces(cast("SpaceReader", self.exhibit.reader(row["volume"])).runs_of(address))
+
+    def externals(self, row: dict[str, Any], first_bytes: bytes) -> Externals:
+        """What rules that ask for a name are told about the content of a row."""
         path = f"{row['path']}:{row['stream']}" if row["stream"] else row["path"]
-        windows = self._exhibit.reader(row["volume"]).filesystem in _WINDOWS
+        windows = self.exhibit.reader(row["volume"]).filesystem in _WINDOWS
         return Externals.of_path(path, windows=windows, filetype=filetype_word(first_bytes), owner=str(row["owner"] or 0))
-
-    def _columns(self, row: dict[str, Any], result: ContentResult, place: dict[str, Any]) -> dict[str, Any]:
-        # What is left of a deleted file is identified by what is left; an allocated file is only what it is as a whole.
-        identified = result.is_whole or (result.bytes_read > 0 and row["recovery"] in (Recovery.DELETED, Recovery.ORPHAN))
-        sha256 = result.sha256 if identified else None
-        self.hits.extend(
-            {
-                "exhibit": self._exhibit.context.exhibit,
-                **place,
-                "sha256": sha256,
-                "rule": match.rule,
-                "namespace": match.namespace,
-                "tags": list(match.tags),
-                "meta": list(match.meta),
-                "string": match.string,
-                "offset": match.offset,
-                "length": match.length,
-                "matched": match.matched,
-                "instances": match.instances,
-            }
-            for match in result.matches
-        )
-        scanned = result.scan in ("complete", "partial")
-        return {
-            "bytes_read": result.bytes_read,
-            "md5": result.md5 if identified else None,
-            "sha1": result.sha1 if identified else None,
-            "sha256": sha256,
-            "mime_type": result.mime_type,
-            "description": result.description,
-            "extension_mismatch": extension_mismatch(result.mime_type, extension_of(row["path"].rpartition("/")[2]))
-            if not row["stream"]
-            else None,
-            "entropy": result.entropy,
-            "scan": str(result.scan),
-            "hits": len({(match.namespace, match.rule) for match in result.matches}) if scanned else None,
-        }
-
-
-def _place(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("volume", "metadata_address", "stream", "path")}
-
-
-def _not_read(error: Exception | None, size: int | None, place: dict[str, Any]) -> Problem:
-    why = str(error) if isinstance(error, ForensicsError) else f"{type(error).__name__}: {error}"
-    return Problem(
-        stage=Stage.CONTENT,
-        code="stream-unreadable",
-        what="a file could not be read at all",
-        why=why,
-        advice="read it with another tool; if the image is damaged, go back to the original",
-        start_byte=0,
-        size_bytes=size,
-        **place,
-    )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from chain_of_custody.service import CustodyService
     from forensics.digests import DigestMatch
+    from forensics.disks import Disks
+    from forensics.errors import Problem
     from forensics.exhibit import SourceState
     from forensics.image import Image
     from pipelines.progress import Reporter
@@ -23,22 +25,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """The media as it was before the run: its digests, how they compare, and the state of its files."""
+class CheckedImage:
+    """The media of one image as it was before the run: its digests, how they compare, and the state of its files."""
 
     media: MediaDigests
     match: DigestMatch
     state: SourceState
 
 
-def check_before(image: Image, request: ProcessRequest, custody: CustodyService, reporter: Reporter) -> Checked:
-    """Hashes the media once, compares, and records evidence.verify.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The images of an exhibit as they were before the run, in their order."""
+
+    images: tuple[CheckedImage, ...]
+
+    @property
+    def subjects_digest(self) -> str:
+        """What identifies the exhibit's media: the SHA-256 of each image, in order."""
+        return "".join(f"{one.media.sha256}\n" for one in self.images)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was damaged, over all images."""
+        return tuple(problem for one in self.images for problem in one.media.problems)
+
+
+def check_before(disks: Disks, request: ProcessRequest, custody: CustodyService, reporter: Reporter) -> Checked:
+    """Hashes the media of each image once, compares, and records evidence.verify for each.
 
     Raises:
         DigestMismatchError: the digests differ and no reason was given to go on.
     """
-    state = source_state(image)
-    reporter.stage("hash the media", size_bytes=image.size)
+    states = [source_state(image) for image in disks.images]
+    reporter.stage("hash the media", size_bytes=disks.size)
+    return Checked(
+        images=tuple(
+            _check_image(image, state, subject_name(request.exhibit, disks, number), request=request, custody=custody, reporter=reporter)
+            for number, (image, state) in enumerate(zip(disks.images, states, strict=True))
+        )
+    )
+
+
+def _check_image(
+    image: Image, state: SourceState, name: str, *, request: ProcessRequest, custody: CustodyService, reporter: Reporter
+) -> CheckedImage:
     media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
     match = compare_digests(image.stated, request.expect_hash, media)
     details: dict[str, Any] = {
@@ -51,36 +81,50 @@ def check_before(image: Image, request: ProcessRequest, custody: CustodyService,
     mismatch = match.verdict is Verdict.MISMATCH
     if mismatch and request.accept_mismatch:
         details["accepted"] = {"by": request.examiner, "reason": request.accept_mismatch}
-    custody.append("evidence.verify", subject=(_subject(request.exhibit, media),), details=details, purpose="integrity of the exhibit")
+    custody.append("evidence.verify", subject=(media_subject(name, media),), details=details, purpose="integrity of the exhibit")
     if mismatch and not request.accept_mismatch:
         raise DigestMismatchError(_mismatch_message(image, match, media))
-    return Checked(media=media, match=match, state=state)
+    return CheckedImage(media=media, match=match, state=state)
 
 
-def check_unchanged(image: Image, request: ProcessRequest, before: Checked, custody: CustodyService, reporter: Reporter) -> str:
-    """Checks after the run that the source is as it was, and records evidence.verify.
+def check_unchanged(disks: Disks, request: ProcessRequest, before: Checked, custody: CustodyService, reporter: Reporter) -> str:
+    """Checks after the run that the sources are as they were, and records evidence.verify for each.
 
     Returns:
         How it was checked: "digests" (profile full) or "size and times".
 
     Raises:
-        SourceChangedError: it is not.
+        SourceChangedError: one of them is not.
     """
-    state = source_state(image)
-    changed = "size or times of its files differ" if state != before.state else ""
-    how, media = "size and times", before.media
+    how = "digests" if request.profile is Profile.FULL else "size and times"
     if request.profile is Profile.FULL:
-        how = "digests"
-        reporter.stage("hash the media again", size_bytes=image.size)
-        media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
-        if media.sha256 != before.media.sha256:
-            changed = f"its SHA-256 was {before.media.sha256} and is {media.sha256}"
-    details = {"when": "after the run", "match": "mismatch" if changed else "match", "checked": how, "bytes": image.size}
-    custody.append("evidence.verify", subject=(_subject(request.exhibit, media),), details=details, purpose="exhibit unchanged")
-    if changed:
-        message = f"{image.path.name} changed while it was being read: {changed}; this run cannot be relied on. Find out what wrote to it."
-        raise SourceChangedError(message)
+        reporter.stage("hash the media again", size_bytes=disks.size)
+    for number, (image, checked) in enumerate(zip(disks.images, before.images, strict=True)):
+        changed = "size or times of its files differ" if source_state(image) != checked.state else ""
+        media = checked.media
+        if request.profile is Profile.FULL:
+            media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
+            if media.sha256 != checked.media.sha256:
+                changed = f"its SHA-256 was {checked.media.sha256} and is {media.sha256}"
+        details = {"when": "after the run", "match": "mismatch" if changed else "match", "checked": how, "bytes": image.size}
+        subject = media_subject(subject_name(request.exhibit, disks, number), media)
+        custody.append("evidence.verify", subject=(subject,), details=details, purpose="exhibit unchanged")
+        if changed:
+            message = (
+                f"{image.path.name} changed while it was being read: {changed}; this run cannot be relied on. Find out what wrote to it."
+            )
+            raise SourceChangedError(message)
     return how
+
+
+def subject_name(exhibit: str, disks: Disks, number: int) -> str:
+    """What an image is called in the log: its exhibit's number, and where that has several images, which of them."""
+    return exhibit if len(disks.images) == 1 else f"{exhibit} disk {number + 1}"
+
+
+def media_subject(name: str, media: MediaDigests) -> Subject:
+    """The media of an image as the subject of a custody event."""
+    return Subject(name=name, sha256=media.sha256, md5=media.md5, sha1=media.sha1)
 
 
 def evidence_subject(path: Path, reporter: Reporter) -> Subject:
@@ -92,11 +136,7 @@ def evidence_subject(path: Path, reporter: Reporter) -> Subject:
     with open_image(path) as image:
         reporter.stage("hash the media", size_bytes=image.size)
         media = digest_media(image, on_bytes=lambda read: reporter.advance(size_bytes=read))
-    return _subject(path.name, media)
-
-
-def _subject(exhibit: str, media: MediaDigests) -> Subject:
-    return Subject(name=exhibit, sha256=media.sha256, md5=media.md5, sha1=media.sha1)
+    return media_subject(path.name, media)
 
 
 def _mismatch_message(image: Image, match: DigestMatch, media: MediaDigests) -> str:

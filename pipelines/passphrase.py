@@ -5,12 +5,17 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from forensics.credentials import passphrase_credential
 from pipelines.errors import PipelineError
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
     from pathlib import Path
+
+    from forensics.credentials import Credential
 
 
 def read_passphrase(key: Path | None, descriptor: int | None, stated: str | None) -> bytes | None:
@@ -58,3 +63,20 @@ def _first_line(path: Path) -> str:
             return file.readline()
     except OSError:
         return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedSecrets:
+    """What the environment stated when the program was started: the passphrase of a signing key, and one for locked volumes."""
+
+    key_passphrase: str | None = field(default=None, repr=False)
+    credentials: tuple[Credential, ...] = field(default=(), repr=False)
+
+
+def take_secrets(environment: MutableMapping[str, str]) -> StatedSecrets:
+    """The secrets in the environment, taken out of it, so that no process started later inherits them."""
+    volumes = environment.pop("EVIDEX_VOLUME_PASSPHRASE", None)
+    return StatedSecrets(
+        key_passphrase=environment.pop("EVIDEX_PASSPHRASE", None),
+        credentials=() if volumes is None else (passphrase_credential(volumes),),
+    )

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from forensics.expansion.bounds import Bounds
 from forensics.filesystems.base import ListingLimits
 from forensics.filetype import libmagic_version
 from forensics.yara_rules import engine_version
@@ -24,8 +25,9 @@ _ORPHAN_BYTES_A_MEDIA_BYTE = 2  # damaged metadata claims the same clusters agai
 class Profile(StrEnum):
     """How much a run does.
 
-    triage lists every entry and reads the quickest artifacts, but no contents; standard hashes, types and scans every content
-    and reads the usual artifacts; full reads MFT and USN journal too and hashes the source a second time at the end.
+    triage lists every entry and reads the quickest artifacts, but no contents; standard hashes, types and scans every content, free
+    space and slack too, carves files from these, looks into files that hold others, and reads the usual artifacts; full reads MFT and
+    USN journal too and hashes the source a second time at the end.
     """
 
     TRIAGE = "triage"
@@ -39,6 +41,9 @@ class Configuration:
 
     profile: Profile
     limits: ListingLimits
+    bounds: Bounds
+    readers: tuple[tuple[str, str], ...]
+    cross_check: bool
     rules_digest: str | None
     rules_files: int
     rules_count: int
@@ -59,6 +64,9 @@ class Configuration:
         return {
             "profile": str(self.profile),
             "limits": {"orphan entries": self.limits.orphans, "orphan content, bytes": self.limits.orphan_bytes},
+            "files inside files": asdict(self.bounds),
+            "readers asked for": dict(self.readers),
+            "cross-check": self.cross_check,
             "rules": {
                 "digest": self.rules_digest,
                 "files": self.rules_files,
@@ -71,11 +79,32 @@ class Configuration:
         }
 
 
-def configure(profile: Profile, rules: RuleSet | None, media_size: int) -> Configuration:
-    """The configuration of a run over media of `media_size` bytes."""
+def configure(
+    profile: Profile, rules: RuleSet | None, media_size: int, *, readers: tuple[tuple[str, str], ...] = (), cross_check: bool = False
+) -> Configuration:
+    """The configuration of a run over media of `media_size` bytes.
+
+    Args:
+        profile: how much it does.
+        rules: what it scans with.
+        media_size: size of the exhibit's media in bytes.
+        readers: (volume, reader) that the examiner asked for.
+        cross_check: whether a second engine lists each filesystem too.
+    """
+    reads = profile is not Profile.TRIAGE
     return Configuration(
         profile=profile,
-        limits=ListingLimits(orphans=_ORPHANS, orphan_bytes=_ORPHAN_BYTES_A_MEDIA_BYTE * media_size),
+        limits=ListingLimits(
+            orphans=_ORPHANS,
+            orphan_bytes=_ORPHAN_BYTES_A_MEDIA_BYTE * media_size,
+            slack=reads,
+            unallocated=reads,
+            overwritten=True,
+            attributes=True,
+        ),
+        bounds=Bounds(),
+        readers=readers,
+        cross_check=cross_check,
         rules_digest=rules.digest if rules is not None else None,
         rules_files=len(rules.files) if rules is not None else 0,
         rules_count=rules.rule_count if rules is not None else 0,

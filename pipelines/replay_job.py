@@ -55,7 +55,7 @@ def run_job(job: Job) -> Done:
     """
     try:
         request = ProcessRequest(
-            image=job.image,
+            images=(job.image,),
             case=job.case,
             exhibit=job.exhibit,
             examiner=_EXAMINER,

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chain_of_custody.errors import CustodyError
 from chain_of_custody.service import CustodyService
-from chain_of_custody.statement import Actor, Subject, Tool
+from chain_of_custody.statement import Actor, Tool
+from forensics.disks import open_disks
 from forensics.errors import ForensicsError
-from forensics.image import open_image
 from forensics.yara_rules import load_rules
 from pipelines.case import Case, check_exhibit, lock_case, open_case
 from pipelines.crashes import count_all_deaths
 from pipelines.errors import PipelineError, RunError
-from pipelines.evidence import check_before, check_unchanged
+from pipelines.evidence import check_before, check_unchanged, media_subject, subject_name
 from pipelines.export import write_and_record_report
 from pipelines.profiles import TOOL, Profile, configure, tool_version
 from pipelines.scheduler import check_scheduler
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from chain_of_custody.recorder import Appended
     from chain_of_custody.service import Identity
+    from forensics.credentials import Credential
+    from forensics.disks import Disks
     from forensics.errors import Problem
-    from forensics.image import Image
     from forensics.yara_rules import RuleSet
     from pipelines.evidence import Checked
     from pipelines.profiles import Configuration
@@ -64,7 +65,7 @@ class ProcessRequest:
     """What the examiner asked for.
 
     Attributes:
-        image: first or any file of the image.
+        images: first or any file of each image of the exhibit; most exhibits have one, an array has one a disk.
         case: the case folder.
         exhibit: number of the exhibit.
         examiner: name of the examiner.
@@ -74,9 +75,12 @@ class ProcessRequest:
         resume: go on with the exhibit's unfinished run.
         expect_hash: digest that the examiner expects of the media.
         accept_mismatch: reason for going on in spite of a digest mismatch.
+        credentials: what may open locked volumes and archives; no value of it is written anywhere.
+        readers: (volume, reader) to read a volume's filesystem with, in place of the one that would be chosen.
+        cross_check: whether a second engine lists each filesystem too.
     """
 
-    image: Path
+    images: tuple[Path, ...]
     case: Path
     exhibit: str
     examiner: str
@@ -90,6 +94,9 @@ class ProcessRequest:
     resume: bool = False
     expect_hash: str | None = None
     accept_mismatch: str | None = None
+    credentials: tuple[Credential, ...] = field(default=(), repr=False)
+    readers: tuple[tuple[str, str], ...] = ()
+    cross_check: bool = False
     host: str = ""
 
 
@@ -121,7 +128,7 @@ def process(request: ProcessRequest, reporter: Reporter) -> RunResult:
     check_exhibit(request.exhibit)
     if request.scheduler:
         check_scheduler(request.scheduler)
-    with open_image(request.image) as image:
+    with open_disks(request.images) as disks:
         rules, problems = load_rules(request.rules) if request.rules else (None, ())
         fresh = not (request.case / "case.toml").is_file()
         case = open_case(request.case, number=request.case_number, agency=request.agency)
@@ -131,7 +138,7 @@ def process(request: ProcessRequest, reporter: Reporter) -> RunResult:
                 fresh = False
                 case = case.with_exhibit(request.exhibit)
                 job = _Job(
-                    request=request, image=image, rules=rules, rule_problems=tuple(problems), case=case, custody=custody, reporter=reporter
+                    request=request, disks=disks, rules=rules, rule_problems=tuple(problems), case=case, custody=custody, reporter=reporter
                 )
                 return job.do()
         except (CustodyError, RunError):
@@ -167,23 +174,23 @@ class _Job:
         self,
         *,
         request: ProcessRequest,
-        image: Image,
+        disks: Disks,
         rules: RuleSet | None,
         rule_problems: tuple[Problem, ...],
         case: Case,
         custody: CustodyService,
         reporter: Reporter,
     ) -> None:
-        self._request, self._image, self._rules, self._case = request, image, rules, case
+        self._request, self._disks, self._rules, self._case = request, disks, rules, case
         self._custody, self._reporter = custody, reporter
-        self._configuration = configure(request.profile, rules, image.size)
-        self._problems = [*image.problems(), *rule_problems]
+        self._configuration = configure(request.profile, rules, disks.size, readers=request.readers, cross_check=request.cross_check)
+        self._problems = [*disks.problems(), *rule_problems]
         self._done_before = 0
 
     def do(self) -> RunResult:
         """The whole job."""
         run = self._choose_run()
-        checked = check_before(self._image, self._request, self._custody, self._reporter)
+        checked = check_before(self._disks, self._request, self._custody, self._reporter)
         self._check_same_media(run, checked)
         start = self._start(run, checked)
         try:
@@ -236,7 +243,7 @@ class _Job:
         """Refuses to go on with a run that was begun over other media."""
         stored = self._case.work_of(run) / _MEDIA
         begun = any((self._case.runs / run / "receipts").glob("*.json"))
-        if begun and not (stored.is_file() and stored.read_text(encoding="ascii") == checked.media.sha256):
+        if begun and not (stored.is_file() and stored.read_text(encoding="ascii") == checked.subjects_digest):
             message = f"run {run} was begun over another image; leave out --resume to begin a new run, or give the image it was begun with"
             raise RunError(message)
 
@@ -254,12 +261,14 @@ class _Job:
         }
         if self._request.resume:
             details |= {"resumed": True, "tasks_done_before": self._done_before}
-        subject = Subject(name=self._request.exhibit, sha256=checked.media.sha256, md5=checked.media.md5, sha1=checked.media.sha1)
-        start = self._custody.append("process.start", subject=(subject,), details=details, purpose="examination")
+        subjects = tuple(
+            media_subject(subject_name(self._request.exhibit, self._disks, number), one.media) for number, one in enumerate(checked.images)
+        )
+        start = self._custody.append("process.start", subject=subjects, details=details, purpose="examination")
         (self._case.runs / run).mkdir(parents=True, exist_ok=True)
         work = self._case.work_of(run)
         work.mkdir(parents=True, exist_ok=True)
-        write_atomically(work / _MEDIA, checked.media.sha256.encode())
+        write_atomically(work / _MEDIA, checked.subjects_digest.encode())
         write_atomically(work / _CONFIGURATION, configuration.sha256.encode())
         return start
 
@@ -268,15 +277,15 @@ class _Job:
         folder = self._case.runs / run
         stages = RunStages(
             request=self._request,
-            image=self._image,
+            disks=self._disks,
             rules=self._rules,
             configuration=self._configuration,
             folder=folder,
             work=self._case.work_of(run),
             reporter=self._reporter,
         )
-        outcome = stages.do([*self._problems, *checked.media.problems])
-        unchanged = check_unchanged(self._image, self._request, checked, self._custody, self._reporter)
+        outcome = stages.do([*self._problems, *checked.problems])
+        unchanged = check_unchanged(self._disks, self._request, checked, self._custody, self._reporter)
         counts = stages.finish(checked, unchanged)
         document = _run_document(self._request, self._case, self._configuration, run, counts)
         write_atomically(folder / "run.json", (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())

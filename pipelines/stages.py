@@ -14,11 +14,12 @@ from forensics.survey import survey
 from pipelines.batch import SYSTEM_FILE
 from pipelines.batches import cut_batches
 from pipelines.coverage import count_streams, coverage_rows, volume_rows
+from pipelines.cross_check import is_cross_checked
 from pipelines.problems import write_problems
 from pipelines.profiles import Profile
 from pipelines.scheduler import InlineScheduler
 from pipelines.tables import write_rows
-from pipelines.tasks import ListVolume, ReadArtifact, ReadContents, RecogniseSystem, RunContext, VolumeToRead, read_receipt
+from pipelines.tasks import CrossCheck, ListVolume, ReadArtifact, ReadContents, RecogniseSystem, RunContext, read_receipt
 from pipelines.timeline import write_timeline
 from pipelines.worker import close_exhibits
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from forensics.disks import Disks
     from forensics.errors import Problem
-    from forensics.image import Image
-    from forensics.survey import Survey
+    from forensics.found_volume import Survey
     from forensics.yara_rules import RuleSet
     from pipelines.evidence import Checked
     from pipelines.profiles import Configuration
@@ -57,14 +58,14 @@ class RunStages:
         self,
         *,
         request: ProcessRequest,
-        image: Image,
+        disks: Disks,
         rules: RuleSet | None,
         configuration: Configuration,
         folder: Path,
         work: Path,
         reporter: Reporter,
     ) -> None:
-        self._request, self._image, self._rules, self._configuration = request, image, rules, configuration
+        self._request, self._disks, self._rules, self._configuration = request, disks, rules, configuration
         self._folder, self._work, self._reporter = folder, work, reporter
         self._survey: Survey | None = None
         self._planned = self._written = 0
@@ -76,7 +77,9 @@ class RunStages:
             problems: met before, to be recorded with those of the survey.
         """
         self._reporter.stage("look at the volumes")
-        found = self._survey = survey(self._image)
+        spool = self._work / "spool"
+        spool.mkdir(parents=True, exist_ok=True)
+        found = self._survey = survey(self._disks, spool=spool, credentials=self._request.credentials, forced=self._request.readers)
         exhibit = self._request.exhibit
         write_rows(self._tables, VOLUMES, "000000", volume_rows(exhibit, found.volumes))
         write_problems(self._tables, "000000", exhibit, [*problems, *found.problems])
@@ -97,8 +100,10 @@ class RunStages:
         for table in TABLES:
             if not any((self._tables / table.name).glob("part-*.parquet")):
                 write_rows(self._tables, table, "000000", [])
-        write_rows(self._tables, SOURCES, "000000", [self._source_row(checked, unchanged_check)])
-        write_rows(self._tables, COVERAGE, "000000", coverage_rows(exhibit, self._survey.volumes, count_streams(self._tables)))
+        write_rows(self._tables, SOURCES, "000000", self._source_rows(checked, unchanged_check))
+        reads = self._request.profile is not Profile.TRIAGE
+        coverage = coverage_rows(exhibit, self._survey.volumes, count_streams(self._tables), reads=reads)
+        write_rows(self._tables, COVERAGE, "000000", coverage)
         write_timeline(self._folder, exhibit, self._work)
         return {folder.name: _rows(folder) for folder in sorted(self._tables.iterdir())}
 
@@ -112,20 +117,23 @@ class RunStages:
             rules = self._work / "rules"
             self._rules.save(rules)
         return RunContext(
-            image=self._image.path.absolute(),
+            images=tuple(path.absolute() for path in self._disks.paths),
             folder=self._folder.absolute(),
             work=self._work.absolute(),
             exhibit=self._request.exhibit,
-            volumes=tuple(VolumeToRead(volume=v.extent.volume, start_byte=v.extent.origin_byte) for v in found.volumes if v.is_read),
+            nodes=found.nodes,
             limits=self._configuration.limits,
+            bounds=self._configuration.bounds,
             rules=rules.absolute() if rules else None,
             read_contents=self._request.profile is not Profile.TRIAGE,
+            credentials=self._request.credentials,
+            cross_check=self._request.cross_check,
         )
 
     def _scheduler(self) -> Scheduler:
         workers = self._request.workers
         if workers is None:
-            workers = 0 if self._image.size < _INLINE_MEDIA_BYTES else os.cpu_count() or 1
+            workers = 0 if self._disks.size < _INLINE_MEDIA_BYTES else os.cpu_count() or 1
         if not self._request.scheduler and not workers:
             return InlineScheduler()
         from pipelines.cluster import local_cluster, running_cluster  # importing Dask takes longer than a small image
@@ -135,7 +143,11 @@ class RunStages:
         return local_cluster(workers, self._work / "dask")
 
     def _list(self, scheduler: Scheduler, context: RunContext) -> None:
-        tasks: list[Task] = [ListVolume(volume=volume) for volume in context.volumes]
+        # Raw space is listed only to be read.
+        readers = [(node, node.found.reader) for node in context.nodes if node.found is not None]
+        tasks: list[Task] = [ListVolume(volume=node.volume) for node, reader in readers if context.read_contents or reader != "raw"]
+        if context.cross_check:
+            tasks += [CrossCheck(volume=node.volume) for node, _ in readers if is_cross_checked(node)]
         self._reporter.stage("list the filesystems", items=len(tasks) + 1)
         self._run(scheduler, context, [*tasks, RecogniseSystem()])
 
@@ -162,37 +174,41 @@ class RunStages:
     def _is_kept(self, task: Task) -> bool:
         """Whether what the task left in the work folder is there still, so that its receipt can be trusted."""
         if isinstance(task, ListVolume):
-            return (self._work / "listings" / f"{task.volume.volume}.arrow").is_file()
+            return (self._work / "listings" / f"{task.volume}.arrow").is_file()
         if isinstance(task, RecogniseSystem):
             return (self._work / SYSTEM_FILE).is_file()
-        return isinstance(task, (ReadContents, ReadArtifact))
+        return isinstance(task, (CrossCheck, ReadContents, ReadArtifact))
 
     def _count(self, receipt: Receipt) -> None:
         self._written += 1
         self._reporter.advance(items=1, size_bytes=receipt.bytes_read)
 
-    def _source_row(self, checked: Checked, unchanged_check: str) -> dict[str, Any]:
-        image, media = self._image, checked.media
-        return {
-            "exhibit": self._request.exhibit,
-            "container": image.container,
-            "segments": [segment.name for segment in image.segments],
-            "segment_sizes": [segment.size for segment in image.segments],
-            "media_size": image.size,
-            "sector_size": image.sector_size,
-            "md5": media.md5,
-            "sha1": media.sha1,
-            "sha256": media.sha256,
-            "stated_md5": image.stated.md5,
-            "stated_sha1": image.stated.sha1,
-            "expected_hash": self._request.expect_hash,
-            "digest_match": str(checked.match.verdict),
-            "mismatch_accepted": self._request.accept_mismatch if checked.match.verdict == "mismatch" else None,
-            "damaged_chunks": media.damaged_chunks,
-            "header_values": sorted(image.header_values.items()),
-            "unchanged_check": unchanged_check,
-            "unchanged": True,
-        }
+    def _source_rows(self, checked: Checked, unchanged_check: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "exhibit": self._request.exhibit,
+                "disk": number,
+                "disk_start": start,
+                "container": image.container,
+                "segments": [segment.name for segment in image.segments],
+                "segment_sizes": [segment.size for segment in image.segments],
+                "media_size": image.size,
+                "sector_size": image.sector_size,
+                "md5": one.media.md5,
+                "sha1": one.media.sha1,
+                "sha256": one.media.sha256,
+                "stated_md5": image.stated.md5,
+                "stated_sha1": image.stated.sha1,
+                "expected_hash": self._request.expect_hash,
+                "digest_match": str(one.match.verdict),
+                "mismatch_accepted": self._request.accept_mismatch if one.match.verdict == "mismatch" else None,
+                "damaged_chunks": one.media.damaged_chunks,
+                "header_values": sorted(image.header_values.items()),
+                "unchanged_check": unchanged_check,
+                "unchanged": True,
+            }
+            for number, (image, start, one) in enumerate(zip(self._disks.images, self._disks.starts, checked.images, strict=True), start=1)
+        ]
 
 
 def _rows(folder: Path) -> int:

@@ -7,7 +7,7 @@ last, so a task with a receipt whose parts are there is done, and a resumed run 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from pipelines.tables import Part, file_sha256, write_atomically
@@ -15,15 +15,10 @@ from pipelines.tables import Part, file_sha256, write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from forensics.credentials import Credential
+    from forensics.expansion.bounds import Bounds
     from forensics.filesystems.base import ListingLimits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeToRead:
-    """A volume with a filesystem that TSK reads: its identifier and where it starts in the media."""
-
-    volume: str
-    start_byte: int
+    from forensics.volume_tree import VolumeNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +26,30 @@ class RunContext:
     """What a worker must know of a run; the same for all its tasks.
 
     Attributes:
-        image: first file of the image.
+        images: first file of each image of the exhibit.
         folder: CASE/runs/<run>.
         work: folder of what only the run itself needs; gone when it is sealed.
         exhibit: number of the exhibit.
-        volumes: volumes to list.
-        limits: bounds on orphans.
+        nodes: addresses of all volumes, those that are only there to derive others from too.
+        credentials: what opens locked volumes and archives; in memory only, and no value of it is ever shown.
+        limits: bounds on listings, and what is listed beside the files.
+        bounds: bounds on files inside files.
         rules: folder of the compiled rules inside the run's work folder; None scans nothing.
-        read_contents: whether contents are read at all.
+        read_contents: whether contents are read at all, and then carved from and looked into.
+        cross_check: whether a second engine lists each filesystem too.
     """
 
-    image: Path
+    images: tuple[Path, ...]
     folder: Path
     work: Path
     exhibit: str
-    volumes: tuple[VolumeToRead, ...]
+    nodes: tuple[VolumeNode, ...]
     limits: ListingLimits
+    bounds: Bounds
     rules: Path | None
     read_contents: bool
+    credentials: tuple[Credential, ...] = field(default=(), repr=False)
+    cross_check: bool = False
 
     @property
     def tables(self) -> Path:
@@ -60,12 +61,24 @@ class RunContext:
 class ListVolume:
     """Lists the filesystem of one volume."""
 
-    volume: VolumeToRead
+    volume: str
 
     @property
     def name(self) -> str:
         """Name of the task, unique in a run and the same in every run over the same image."""
-        return f"list-{self.volume.volume}"
+        return f"list-{self.volume}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossCheck:
+    """Lists the filesystem of one volume with both engines and compares."""
+
+    volume: str
+
+    @property
+    def name(self) -> str:
+        """Name of the task."""
+        return f"cross-check-{self.volume}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +115,7 @@ class RecogniseSystem:
         return "system"
 
 
-Task = ListVolume | ReadContents | ReadArtifact | RecogniseSystem
+Task = ListVolume | CrossCheck | ReadContents | ReadArtifact | RecogniseSystem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ def request(image: Path, case: Path, **changes: Any) -> ProcessRequest:
         "signer": Signer(state=case.parent / f"{case.name}-state"),
         "workers": 0,
     }
-    return ProcessRequest(image=image, case=case, **{**stated, **changes})
+    return ProcessRequest(images=(image,), case=case, **{**stated, **changes})
 
 
 def run(image: Path, case: Path, **changes: Any) -> RunResult:

@@ -13,16 +13,22 @@ STATES: Final = ("processed", "skipped", "failed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """One byte range of the image: `media[start_byte:start_byte + size_bytes]`, and what became of it."""
+    """One byte range of the image, `media[start_byte:start_byte + size_bytes]`, or a volume derived from others, and what became of it.
+
+    A derived volume has no start_byte, and takes no bytes of the image beside those of the volumes that it lies in.
+    """
 
     volume: str
-    start_byte: int
+    start_byte: int | None
     size_bytes: int
+    volume_bytes: int
     state: str
     reason: str
     streams: int
     streams_read: int
+    streams_skipped: int
     streams_failed: int
+    unallocated_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +38,14 @@ class Volume:
     volume: str
     kind: str
     slot: str
-    start_byte: int
-    size_bytes: int
+    start_byte: int | None
+    volume_bytes: int
     type: str
+    name: str | None
     filesystem: str | None
     filesystem_label: str | None
     encrypted: bool
+    unlocked_with: str | None
     reader: str
     status: str
     reason: str
@@ -63,18 +71,20 @@ class Coverage:
     def adds_up(self) -> bool:
         """Whether the ranges follow one another from byte 0 to the end of the media, without hole or overlap."""
         end = 0
-        for one in sorted(self.ranges, key=lambda each: each.start_byte):
-            if one.start_byte != end:
+        tiles = [(one.start_byte, one.size_bytes) for one in self.ranges if one.start_byte is not None]
+        for start_byte, size_bytes in sorted(tiles):
+            if start_byte != end:
                 return False
-            end += one.size_bytes
+            end += size_bytes
         return end == self.media_size
 
     @property
-    def streams(self) -> tuple[int, int, int]:
-        """Streams listed, read whole, and not read whole."""
+    def streams(self) -> tuple[int, int, int, int]:
+        """Streams listed, read whole, left out, and not read whole: the first is the sum of the others."""
         return (
             sum(one.streams for one in self.ranges),
             sum(one.streams_read for one in self.ranges),
+            sum(one.streams_skipped for one in self.ranges),
             sum(one.streams_failed for one in self.ranges),
         )
 

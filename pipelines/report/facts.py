@@ -19,8 +19,9 @@ NOT_RECORDED: Final = "not recorded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The exhibit's image: one row of the table `sources`, with its columns under their names."""
+    """One image of the exhibit: one row of the table `sources`, with its columns under their names."""
 
+    disk: int
     container: str
     segments: tuple[str, ...]
     segment_sizes: tuple[int, ...]
@@ -142,12 +143,20 @@ def read_run(folder: Path) -> RunFacts:
     return parse_run(document, folder.name)
 
 
-def read_source(tables: RunTables) -> Source | None:
-    """The exhibit's row of the table `sources`; None if the run wrote none."""
+def read_sources(tables: RunTables) -> tuple[Source, ...]:
+    """The exhibit's rows of the table `sources`, one an image; empty if the run wrote none."""
     names = tuple(Source.__dataclass_fields__)
+    sources = []
     for values in tables.rows("sources", names):
         row = dict(zip(names, values, strict=True))
         for name in ("segments", "segment_sizes", "header_values"):
             row[name] = tuple(row[name])
-        return Source(**row)
-    return None
+        sources.append(Source(**row))
+    return tuple(sorted(sources, key=lambda one: one.disk))
+
+
+def most_telling(sources: tuple[Source, ...]) -> Source | None:
+    """The image of which a reader must hear first: one that changed, else one that is not what was stated, else the first."""
+    changed = [one for one in sources if not one.unchanged]
+    different = [one for one in sources if one.digest_match == "mismatch"]
+    return next(iter((*changed, *different, *sources)), None)

@@ -9,11 +9,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from forensics.schema import TABLES
 from pipelines.report.artifacts import ArtifactPages, grouped, write_artifacts
 from pipelines.report.coverage import read_coverage, read_volumes
 from pipelines.report.custody import read_custody
 from pipelines.report.errors import ReportError
-from pipelines.report.facts import RunFacts, read_run, read_source
+from pipelines.report.facts import RunFacts, most_telling, read_run, read_sources
 from pipelines.report.files import write_files
 from pipelines.report.hits import anchors_of, find_rules, unscanned, write_hits
 from pipelines.report.listing import MOST_ROWS
@@ -48,8 +49,8 @@ def _query(exhibit: str) -> str:
 
 def _write_pages(site: Site, tables: RunTables, facts: RunFacts, case: Path) -> None:
     query = _query(facts.exhibit)
-    source = read_source(tables)
-    coverage = read_coverage(tables, source.media_size if source else None)
+    sources = read_sources(tables)
+    coverage = read_coverage(tables, sum(one.media_size for one in sources) if sources else None)
     findings = find_rules(tables)
     files = write_files(site, tables, exhibit_query=query, wanted=anchors_of(tables, "hits") | anchors_of(tables, "problems"))
     places = files["with-hits"].places | files["all"].places
@@ -58,7 +59,8 @@ def _write_pages(site: Site, tables: RunTables, facts: RunFacts, case: Path) -> 
     problems = group_problems(tables)
     artifacts = write_artifacts(site, tables, query=query)
     common: dict[str, Any] = {
-        "source": source,
+        "source": most_telling(sources),
+        "sources": sources,
         "coverage": coverage,
         "volumes": read_volumes(tables),
         "rules": rules,
@@ -80,10 +82,13 @@ def _write_pages(site: Site, tables: RunTables, facts: RunFacts, case: Path) -> 
         site.write(f"{page}.html", f"{page}.html", **common)
 
 
+_FIXED = tuple(table.name for table in TABLES)
+
+
 def _sums(tables: RunTables, facts: RunFacts, artifacts: tuple[ArtifactPages, ...]) -> tuple[tuple[str, int, int | None], ...]:
     """(table, rows counted now, rows as run.json says) of every table."""
     stated = dict(facts.counts)
-    fixed = {name: tables.count(name) for name in ("sources", "volumes", "entries", "hits", "problems", "coverage", "timeline")}
+    fixed = {name: tables.count(name) for name in _FIXED}
     counted = fixed | {one.table: one.rows for one in artifacts}
     return tuple((name, counted.get(name, 0), stated.get(name)) for name in sorted(counted.keys() | stated.keys()))
 

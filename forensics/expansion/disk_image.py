@@ -1,0 +1,176 @@
+"""A disk image inside a file — a virtual machine's disk, an installation medium, an acquired image — whose files are its members.
+
+The image is opened from a file under a name of ours in an empty folder, so that nothing it names can be found beside it: an image that
+needs another file is a problem that says so. Its free space is not listed; the image as a whole was read as any content.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.boundary import attempt
+from forensics.content import iter_blocks
+from forensics.disks import open_disks
+from forensics.errors import ArchiveError, ForensicsError, Problem, StreamReadError
+from forensics.expansion.base import Member
+from forensics.filesystems.base import Content, Entry, ListingLimits, Recovery
+from forensics.survey import survey
+from forensics.volume_tree import VolumeTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from forensics.credentials import Credential
+    from forensics.disks import Disks
+    from forensics.filesystems.base import FilesystemReader, StreamAddress
+
+_HEADS = (
+    (0, b"EVF\x09\x0d\x0a\xff\x00"),
+    (0, b"EVF2\x0d\x0a\x81\x00"),
+    (0, b"QFI\xfb"),
+    (0, b"KDMV"),
+    (0, b"vhdxfile"),
+    (0, b"conectix"),
+    (64, b"\x7f\x10\xda\xbe"),
+    (0, b"WithoutFreeSpace"),
+    (0, b"WithouFreSpacExt"),
+    (0x8001, b"CD001"),  # ECMA-119, 8.1.2
+    (0x8001, b"BEA01"),  # ECMA-167 part 2, 9.2
+    (0x10040, b"_BHRfS_M"),
+    (0, b"XFSB"),
+    (0, b"hsqs"),
+    (3, b"NTFS    "),
+    (3, b"EXFAT   "),
+    (0, b"LUKS\xba\xbe"),
+    (3, b"-FVE-FS-"),
+)
+_FAT = ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))  # Microsoft's FAT specification, BS_FilSysType
+_EXT = (0x438, b"\x53\xef")  # ext4 disk layout, s_magic; weak, so the name must agree
+_BOOT = (510, b"\x55\xaa")
+_NAMES = (".dd", ".img", ".raw", ".bin", ".ima", ".vfd", ".001", ".vhd", ".ext4", ".fat", ".iso")
+_SMALLEST = 4096
+_LIMITS = ListingLimits(orphans=100_000, orphan_bytes=1 << 40, attributes=True)
+
+
+class DiskImage:
+    """The opener of disk images."""
+
+    name = "disk image"
+
+    def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
+        """Whether a content begins like a container or a filesystem; a boot sector counts only under the name of an image."""
+        del mime_type
+        if len(head) < _SMALLEST:
+            return False
+        if any(head.startswith(magic, offset) for offset, magic in _HEADS):
+            return True
+        if not name.lower().endswith(_NAMES):
+            return False
+        return any(head.startswith(magic, offset) for offset, magic in (*_FAT, _EXT, _BOOT)) or name.lower().endswith(".vhd")
+
+    def iter_members(self, file: BinaryIO, size: int, name: str, credentials: tuple[Credential, ...]) -> Iterator[Member | Problem]:
+        """The streams of every entry of every volume, a folder a volume; a Problem for what could not be read.
+
+        Raises:
+            ArchiveError: it is no image that can be opened.
+        """
+        del size
+        with tempfile.TemporaryDirectory(prefix="image-", dir=_folder_of(file)) as folder:
+            path = Path(folder) / f"image{_safe_suffix(name)}"
+            _place(file, path)
+            try:
+                disks = open_disks((path,))
+            except ForensicsError as error:
+                raise ArchiveError(str(error).replace(str(path), name)) from error
+            with disks:
+                yield from _members(disks, Path(folder), credentials)
+
+
+DISK_IMAGE = DiskImage()
+
+
+def _members(disks: Disks, spool: Path, credentials: tuple[Credential, ...]) -> Iterator[Member | Problem]:
+    found = survey(disks, spool=spool, credentials=credentials)
+    tree = VolumeTree(disks, credentials, spool, found.nodes)
+    yield from (replace(problem, path=problem.volume) for problem in (*disks.problems(), *found.problems))
+    for volume in found.volumes:
+        if volume.status == "read":
+            yield from _volume_members(tree, volume.volume)
+
+
+def _volume_members(tree: VolumeTree, volume: str) -> Iterator[Member | Problem]:
+    try:
+        reader = tree.reader(volume)
+    except ForensicsError as error:
+        raise ArchiveError(str(error)) from error
+    entries = reader.iter_entries(_LIMITS)
+    taken: list[Entry | Problem | None] = []
+    while True:
+        taken.clear()
+        error = attempt(lambda: taken.append(next(entries, None)))
+        if error is not None:
+            message = f"the filesystem in volume {volume} could not be listed to its end: {error}"
+            raise ArchiveError(message) from error
+        entry = taken[0]
+        if entry is None:
+            return
+        yield replace(entry, path=f"{volume}/{entry.path}") if isinstance(entry, Problem) else _member(reader, volume, entry)
+
+
+def _member(reader: FilesystemReader, volume: str, entry: Entry) -> Member:
+    path = volume.encode() + b"/" + entry.path + (b":" + entry.stream.encode() if entry.stream else b"")
+    address = entry.address
+    numbers = "" if address is None else f"-{address.attribute_type}-{address.attribute_id}"
+    return Member(
+        path=path,
+        kind=entry.kind,
+        address=f"{volume} {entry.metadata_address}{numbers}",
+        size=entry.size,
+        times=entry.times,
+        blocks=_blocks(reader, address) if address is not None and entry.content is Content.READ else None,
+        link_target=entry.link_target,
+        deleted=entry.recovery is not Recovery.ALLOCATED,
+        skippable=True,
+    )
+
+
+def _blocks(reader: FilesystemReader, address: StreamAddress) -> Iterator[bytes]:
+    try:
+        yield from iter_blocks(reader.open_stream(address))
+    except StreamReadError as error:
+        raise ArchiveError(str(error)) from error
+
+
+def _folder_of(file: BinaryIO) -> str | None:
+    """The folder that the file lies in, if it has a name: a copy there may be no copy at all."""
+    name = getattr(file, "name", None)
+    return os.path.dirname(name) if isinstance(name, str) else None  # noqa: PTH120 - of a name as it is
+
+
+def _place(file: BinaryIO, path: Path) -> None:
+    """Puts the file's bytes under the path: as a second name of one file where that can be."""
+    name = getattr(file, "name", None)
+    try:
+        if isinstance(name, str):
+            path.hardlink_to(name)
+            return
+    except OSError:  # another filesystem, or one without hard links
+        pass
+    file.seek(0)
+    try:
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+    except OSError as error:
+        message = f"no room for a temporary copy of the disk image: {error.strerror}"
+        raise ArchiveError(message) from error
+
+
+def _safe_suffix(name: str) -> str:
+    """The name's ending where it is one that a reader goes by; another one could promise what the bytes are not."""
+    return next((ending for ending in (".dmg", ".vhd") if name.lower().endswith(ending)), "")

@@ -1,0 +1,133 @@
+"""A content that holds other files -> its members, each given the one pass: rows of `entries` below the container's path.
+
+A member's path is its container's, "//", and the path inside; `metadata_address` stays that of the file on the volume, and
+`address_chain` says how to come from there to the member.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from forensics.errors import Problem, Stage
+from forensics.expansion.disk_image import DISK_IMAGE
+from forensics.expansion.kinds import ALL_OPENERS
+from forensics.expansion.walk import Content, expand
+from forensics.filesystems.base import Kind, Recovery
+from forensics.names import display_path, escape_text
+from pipelines.content_rows import EMPTY_ROW, NOTHING, content_columns, hit_rows, place_of
+from pipelines.listing import time_columns
+from pipelines.space import NOWHERE
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from forensics.content import ContentResult
+    from forensics.expansion.walk import Item
+    from forensics.spooled import SpooledContent
+    from pipelines.contents import Batch
+
+SEPARATOR = b"//"
+_OPENERS = (*ALL_OPENERS, DISK_IMAGE)
+_LONGEST_ADDRESS = 1000
+# Formats whose times are the wall clock of the machine that wrote them (PKWARE APPNOTE 4.4.6; MS-CAB, CFFILE).
+_WALL_CLOCK = ("zip", "cab", "rar", "arj", "lha")
+
+
+def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, content: SpooledContent) -> None:
+    """Goes through everything inside the content of a row, to the depth and within the bounds of the run."""
+    context = batch.exhibit.context
+    name, head = row["path"].rpartition("/")[2], content.head()
+    if not any(one.recognises(head, result.mime_type, name) for one in _OPENERS):
+        return
+    with content.open() as file:
+        container = Content(file=file, size=content.size, head=head, mime_type=result.mime_type, name=name)
+        walk = _Inside(batch, row)
+        for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=_OPENERS):
+            path = f"{row['path']}//{problem.path}" if problem.path else row["path"]
+            batch.problems.append(replace(problem, **{**place_of(row), "path": path}))
+
+
+class _Copy:
+    """A content's copy as a file; closing it lets the copy go."""
+
+    def __init__(self, file: BinaryIO, kept: ExitStack) -> None:
+        self._file, self._kept = file, kept
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def close(self) -> None:
+        """Lets the copy go."""
+        self._kept.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Inside:
+    """Takes the members of one container."""
+
+    def __init__(self, batch: Batch, row: dict[str, Any]) -> None:
+        self._batch, self._row = batch, row
+        self._container = row["path_bytes"] or row["path"].encode()
+
+    def take(self, item: Item) -> Content | None:
+        """One pass over a member, its rows, and its content for a look whether it holds more."""
+        member_row = self._member_row(item)
+        exhibit = self._batch.exhibit
+        if item.blocks is None:
+            reads = item.is_cut or (item.member.problem is not None and item.member.kind is Kind.FILE)
+            unread = {**NOTHING, "scan": "skipped" if item.is_cut else "failed", "bytes_read": 0} if reads else NOTHING
+            self._batch.entries.add([{**member_row, **unread}])
+            return None
+        with ExitStack() as kept:
+            opened = exhibit.contents.opened(item.blocks, item.member.size, partial(self._batch.externals, {**self._row, **member_row}))
+            result, content = kept.enter_context(opened)
+            self._batch.entries.add([{**member_row, **content_columns(member_row, result)}])
+            self._batch.hits.add(hit_rows(exhibit.context.exhibit, member_row, result, NOWHERE.volume_offset))
+            self._batch.problems.extend(replace(problem, **place_of(member_row)) for problem in result.problems)
+            if content.spool_failure is not None:
+                return None
+            file = kept.enter_context(content.open())
+            return Content(
+                file=cast("BinaryIO", _Copy(file, kept.pop_all())),
+                size=content.size,
+                head=content.head(),
+                mime_type=result.mime_type,
+                name=member_row["path"].rpartition("/")[2],
+            )
+
+    def _member_row(self, item: Item) -> dict[str, Any]:
+        member, row = item.member, self._row
+        path, path_bytes = display_path(SEPARATOR.join((self._container, *(step.path for step in item.steps))))
+        times, out_of_range = time_columns(member.times)
+        member_row = {
+            **EMPTY_ROW,
+            "exhibit": self._batch.exhibit.context.exhibit,
+            "volume": row["volume"],
+            "metadata_address": row["metadata_address"],
+            "stream": row["stream"],
+            "path": path,
+            "path_bytes": path_bytes,
+            "attribute_type": row["attribute_type"],
+            "attribute_id": row["attribute_id"],
+            "kind": str(member.kind),
+            "link_target": member.link_target,
+            "recovery": str(Recovery.MEMBER),
+            "address_chain": [escape_text(f"{step.opener}: {step.address}")[:_LONGEST_ADDRESS] for step in item.steps],
+            "size": member.size,
+            **times,
+            "tz_basis": "local, unknown zone" if item.steps[-1].opener in _WALL_CLOCK else "UTC",
+        }
+        self._batch.problems.extend(
+            Problem(
+                stage=Stage.CONTENT,
+                code="time-out-of-range",
+                what=f"the time {name!r} of a member lies outside 1677 to 2262 and was left empty",
+                why=f"stored value: {raw}",
+                **place_of(member_row),
+            )
+            for name, raw in out_of_range
+        )
+        return member_row
