@@ -29,10 +29,14 @@ def is_encrypted(file: BinaryIO) -> bool:
     return error is None and got[0]
 
 
-def spins_too_long(encryption_info: bytes) -> bool:
-    """Whether making the key would take longer than with any document that Office wrote."""
+def why_not_tried(encryption_info: bytes) -> str:
+    """Why decrypting the document would cost more time or memory than with any that Office wrote; "" if it would not."""
     found = _SPINS.search(encryption_info)
-    return found is not None and int(found.group(1)) > _MOST_SPINS
+    if found is not None and int(found.group(1)) > _MOST_SPINS:
+        return f"making its key takes {int(found.group(1))} rounds, more than Office has ever written"
+    if b"<!" in encryption_info:  # entities can make a small text large
+        return "its encryption is described by XML that declares entities, which Office never writes"
+    return ""
 
 
 def decrypted(file: BinaryIO, passphrases: tuple[str, ...]) -> bytes | None:

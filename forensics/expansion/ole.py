@@ -20,7 +20,7 @@ from forensics.expansion.mapi import as_name
 from forensics.expansion.member_names import stored_path
 from forensics.expansion.member_problems import encrypted, encrypted_unsupported
 from forensics.expansion.msg import PROPERTIES_STREAM, message_members
-from forensics.expansion.office_encryption import MOST_BYTES, decrypted, is_encrypted, spins_too_long
+from forensics.expansion.office_encryption import MOST_BYTES, decrypted, is_encrypted, why_not_tried
 from forensics.filesystems.base import Kind, Times
 from forensics.timestamps import from_filetime
 
@@ -138,8 +138,8 @@ def _decrypted(
     plain, problem = None, None
     if compound.size > MOST_BYTES:
         problem = encrypted_unsupported(name, f"it has more than {MOST_BYTES} bytes")
-    elif spins_too_long(info):
-        problem = encrypted_unsupported(name, "making its key would take longer than with any document that Office wrote")
+    elif why := why_not_tried(info):
+        problem = encrypted_unsupported(name, why)
     else:
         plain = decrypted(compound.file, passphrases)
         problem = encrypted(name, len(passphrases)) if plain is None else None
