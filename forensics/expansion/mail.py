@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forensics.expansion.base import Member
 from forensics.expansion.decoding import read_range
 from forensics.expansion.guard import guarded
+from forensics.expansion.mail_heads import LONGEST_FROM_LINE, MESSAGE_TYPES, is_mbox, is_message, message_range
 from forensics.expansion.member_names import stored_path
 from forensics.expansion.mime_parts import Part, iter_parts
 from forensics.expansion.transfer_encodings import decoded
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
     from forensics.credentials import Credential
     from forensics.errors import Problem
 
-_FIELD = re.compile(rb"[!-9;-~]+:[ \t\r]*[^\x00]{0,998}?\n")  # RFC 5322, 2.2
-_MESSAGE_TYPES = frozenset(("message/rfc822", "message/news"))
-_MESSAGE_SUFFIXES = (".eml", ".emlx", ".mht", ".mhtml", ".nws", ".mim")
 _BODY_NAMES = {"text/plain": "body.txt", "text/html": "body.html", "text/rtf": "body.rtf", "text/calendar": "calendar.ics"}
-_EMLX_COUNT = re.compile(rb"(\d{1,12})[ \t]*\r?\n")
 _BLOCK_BYTES = 1 << 20
-# A blank line, and "From " with a time of day: a sentence that begins so has none (RFC 4155, appendix A).
-_SEPARATOR = re.compile(rb"\r?\n(\r?\n)From [^\n]{0,900}\d\d:\d\d[^\n]{0,90}\n")
-_LONGEST_FROM_LINE = 1024
+# A blank line, and "From " with a time of day, which a sentence that begins so has not got (RFC 4155, appendix A); or with nothing, if
+# a field follows: so newer Thunderbirds write it.
+_SEPARATOR = re.compile(rb"\r?\n(\r?\n)From (?:[^\n]{0,900}\d\d:\d\d[^\n]{0,90}\n|[ \t]{0,8}\r?\n(?=[!-9;-~]{1,200}:))")
+# Thunderbird's flags of a message, in hexadecimal; one that is deleted stays in the file until that is compacted.
+_MOZILLA_FLAGS = re.compile(rb"^X-Mozilla-Status: ([0-9A-Fa-f]{4})\r?$", re.MULTILINE)
+_MOZILLA_EXPUNGED = 0x8
+_MOZILLA_HEAD_BYTES = 1024
 _BLANK_BYTES = 3
 
 
@@ -39,12 +41,7 @@ class Eml:
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
         """Whether a content is of this kind."""
-        if mime_type in _MESSAGE_TYPES:
-            return True
-        if not name.lower().endswith(_MESSAGE_SUFFIXES):
-            return False
-        counted = _EMLX_COUNT.match(head)
-        return _FIELD.match(head, counted.end() if counted else 0) is not None
+        return is_message(head, mime_type, name)
 
     def iter_members(
         self,
@@ -54,12 +51,8 @@ class Eml:
         credentials: tuple[Credential, ...],  # noqa: ARG002 - encrypted mail is not decrypted
     ) -> Iterator[Member | Problem]:
         """The parts, in order."""
-        start, end = 0, size
         file.seek(0)
-        counted = _EMLX_COUNT.match(file.read(16))
-        if counted:  # Apple Mail: the message's length, the message, and a property list
-            start = counted.end()
-            end = min(start + int(counted.group(1)), size)
+        start, end = message_range(file.read(16), size)
         for part in iter_parts(file, start, end):
             yield _part(file, part, name)
         if end < size:
@@ -73,10 +66,7 @@ class Mbox:
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:  # noqa: ARG002 - the signature says it all
         """Whether a content is of this kind."""
-        if not head.startswith(b"From "):
-            return False
-        line, found, _ = head.partition(b"\n")
-        return bool(found) and _FIELD.match(head, len(line) + 1) is not None
+        return is_mbox(head)
 
     def iter_members(
         self,
@@ -87,7 +77,8 @@ class Mbox:
     ) -> Iterator[Member | Problem]:
         """The messages, in order."""
         for number, (start, end) in enumerate(_messages(file, size), start=1):
-            yield _raw(file, start, end, f"message-{number:06}.eml", f"message {number} offset {start}")
+            message = _raw(file, start, end, f"message-{number:06}.eml", f"message {number} offset {start}")
+            yield replace(message, deleted=_is_expunged(file, start, end))
 
 
 def _part(file: BinaryIO, part: Part, name: str) -> Member:
@@ -114,7 +105,7 @@ def _name(part: Part) -> str:
     if header.content_type in _BODY_NAMES:
         return _BODY_NAMES[header.content_type]
     subtype = header.content_type.partition("/")[2]
-    return f"part-{part.number}.{'eml' if header.content_type in _MESSAGE_TYPES else re.sub('[^a-z0-9]+', '-', subtype)[:32]}"
+    return f"part-{part.number}.{'eml' if header.content_type in MESSAGE_TYPES else re.sub('[^a-z0-9]+', '-', subtype)[:32]}"
 
 
 def _raw(file: BinaryIO, start: int, end: int, path: str, address: str) -> Member:
@@ -127,6 +118,12 @@ def _raw(file: BinaryIO, start: int, end: int, path: str, address: str) -> Membe
         blocks=read_range(file, start, end),
         skippable=True,
     )
+
+
+def _is_expunged(file: BinaryIO, start: int, end: int) -> bool:
+    file.seek(start)
+    flags = _MOZILLA_FLAGS.search(file.read(min(end - start, _MOZILLA_HEAD_BYTES)).partition(b"\n\n")[0])
+    return flags is not None and bool(int(flags.group(1), 16) & _MOZILLA_EXPUNGED)
 
 
 def _messages(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
@@ -146,7 +143,7 @@ def _messages(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
 def _from_lines(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
     """The "From " lines at the start and behind blank lines: where the message before ends, and where the line ends."""
     file.seek(0)
-    yield 0, len(file.readline(_LONGEST_FROM_LINE))
+    yield 0, len(file.readline(LONGEST_FROM_LINE))
     position, done = 0, 0
     while position < size:
         file.seek(position)
@@ -156,5 +153,5 @@ def _from_lines(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
             yield position + found.start(1), done
         if len(block) < _BLOCK_BYTES:
             return
-        position += len(block) - _LONGEST_FROM_LINE
+        position += len(block) - LONGEST_FROM_LINE
         done = max(done, position)

@@ -116,6 +116,63 @@ def test_parts_nested_without_end_are_given_at_some_depth() -> None:
     assert got[0].content.endswith(b"heart")
 
 
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_an_mbox_whose_from_lines_are_empty_is_read_and_shows_what_was_deleted(ending: bytes) -> None:
+    """As newer Thunderbirds write it; the flag 0x0008 is that of a message which waits for the folder to be compacted."""
+    lines = (
+        b"From \nX-Mozilla-Status: 0001\nMessage-ID: <1@x>\n\nFrom \nis no start: no field follows\n\n"
+        b"From \nX-Mozilla-Status: 0009\nMessage-ID: <2@x>\n\nX-Mozilla-Status: 0001\n\nFrom here on, prose\n\n"
+    )
+    got, problems = walk(lines.replace(b"\n", ending), "Inbox")
+    assert problems == []
+    messages = [one for one in got if len(one.item.steps) == 1]
+    assert [(one.path, one.item.member.deleted) for one in messages] == [("message-000001.eml", False), ("message-000002.eml", True)]
+    assert [one.content for one in got if len(one.item.steps) > 1] == [
+        b"From \nis no start: no field follows\n".replace(b"\n", ending),
+        b"X-Mozilla-Status: 0001\n\nFrom here on, prose\n".replace(b"\n", ending),
+    ]
+
+
+FIRST_FIELDS = (
+    "Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000",
+    "Return-Path: <a@example.org>",
+    "Delivered-To: a@example.org",
+    "X-Mozilla-Status: 0001",
+    "From: a@example.org",
+    "Date: Mon, 1 Jan 2024 00:00:00 +0000",
+    "Message-ID: <1@example.org>",
+    "Subject: s",
+    "MIME-Version: 1.0",
+    "To: b@example.org",
+    "DKIM-Signature: v=1; a=rsa-sha256;\n bh=x",
+    "\ufefffrom: a@example.org",
+)
+
+
+@pytest.mark.parametrize("first", FIRST_FIELDS)
+def test_a_message_is_told_by_its_header_whatever_field_comes_first_and_whatever_its_name(first: str) -> None:
+    """libmagic calls half of these plain text."""
+    got, problems = walk(f"{first}\nFrom: a@example.org\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n\nbody\n".encode(), "1700000000.M1P1.host")
+    assert problems == []
+    assert [(one.path, one.content) for one in got] == [("body.txt", b"body\n")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Article 1. All are born free: and equal\n\nArticle 2\n",
+        "From the beginning it was clear\nthat: this is no mail\n\n",
+        "From: here to eternity\nis a film\n",
+        "Date: 2002-01-01\nAuthor: x\n\nfixed\n",
+        "Package: foo\nFrom: x\nVersion: 1\n\n",
+        "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Type: text/html\r\n\r\n",
+    ],
+)
+def test_other_text_is_no_message(text: str) -> None:
+    """libmagic calls the first, third and fourth a message."""
+    assert walk(text.encode(), "text") == ([], [])
+
+
 @settings(max_examples=60)
 @given(st.binary(max_size=4000), st.integers(min_value=1, max_value=700))
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
