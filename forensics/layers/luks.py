@@ -151,7 +151,7 @@ def _usable(credentials: tuple[Credential, ...], volume: str) -> tuple[Credentia
 
 
 def _has_data(header: LuksHeader, size: int) -> bool:
-    """Whether the data lie behind the header; that of a volume stored elsewhere states that they start at the front, or behind its own end."""
+    """Whether the data lie behind the header: one that was kept apart states that they start at the front, or behind its end."""
     starts = [one.start for one in header.segments]
     return all(start < size for start in starts) and not (starts == [0] and header.segments[0].cipher)
 

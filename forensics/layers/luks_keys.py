@@ -1,4 +1,4 @@
-"""Passphrases and key files -> the keys of a LUKS volume, at a cost that the evidence cannot choose. Owner of dissect.fve's Argon2.
+"""Passphrases and key files -> the keys of a LUKS volume, at a cost that the evidence cannot choose.
 
 References:
     LUKS1 On-Disk Format Specification 1.2.3, 2.4 (anti-forensic splitter) and 4.2 (master key recovery).
@@ -11,10 +11,8 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-from dissect.fve.crypto import argon2
-
-from forensics.boundary import attempt
 from forensics.errors import VolumeError
+from forensics.layers.argon2_key import argon2_key
 from forensics.layers.sector_cipher import SectorCipher, parse_spec
 from forensics.layers.unit_source import read_exactly
 
@@ -101,16 +99,15 @@ def _derive(derivation: Derivation, secret: bytes, length: int, budget: Budget) 
     if derivation.type not in ("argon2i", "argon2id"):
         message = f"its key derivation {derivation.type[:32]!a} is not known"
         raise VolumeError(message)
-    found: list[bytes] = []
-
-    def derive() -> None:
-        rounds, memory, lanes = derivation.rounds, derivation.memory_kib, derivation.lanes
-        found.append(bytes(argon2.hash_secret_raw(secret, derivation.salt, rounds, memory, lanes, length, derivation.type)))
-
-    if attempt(derive) is not None:  # the library's error is dropped: it was handed the secret
-        message = "its key derivation cannot be computed: what it states for Argon2 makes no sense"
-        raise VolumeError(message)
-    return found[0]
+    return argon2_key(
+        derivation.type,
+        secret,
+        derivation.salt,
+        passes=derivation.rounds,
+        memory_kib=derivation.memory_kib,
+        lanes=derivation.lanes,
+        length=length,
+    )
 
 
 def _hash_name(stated: str) -> str:

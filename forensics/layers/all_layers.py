@@ -1,0 +1,17 @@
+"""Every layer that is known, in the order in which a survey takes them: what reveals other volumes first, snapshots last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forensics.layers.bitlocker import BitLocker
+from forensics.layers.corestorage import CoreStorage
+from forensics.layers.luks import Luks
+from forensics.layers.lvm import Lvm
+from forensics.layers.md import Md
+from forensics.layers.shadow_copies import ShadowCopies
+
+if TYPE_CHECKING:
+    from forensics.layers.base import Layer
+
+ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), Md(), Lvm(), ShadowCopies())
