@@ -1,38 +1,29 @@
-"""Linux software RAID (md) through dissect.volume, over all volumes of an exhibit.
-
-Put right here: dissect takes the size of a component for that of a whole array of level 4, 5, 6 or 10, and counts the components of
-metadata 0.90 in sectors where they are KiB.
-
-References:
-    Linux, include/uapi/linux/raid/md_p.h: mdp_superblock_s.size, mdp_superblock_1.size; drivers/md/raid5.c, raid5_size;
-    drivers/md/raid10.c, raid10_size.
-"""
+"""Linux software RAID (md), over all volumes of an exhibit. What is missing is computed where it can be, and said."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from dissect.volume.md.md import MD, MDPhysicalDisk, find_super_block
-
-from forensics.errors import Problem, Stage, VolumeError
+from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
-from forensics.layers.library_source import LibrarySource, tried
+from forensics.layers.md_superblock import has_superblock, read_superblock
+from forensics.layers.raid_component import Component
+from forensics.layers.raid_copies import LinearArray, MirroredArray, StripedArray, StripedMirrors
+from forensics.layers.raid_parity import LEVELS, ParityArray
+from forensics.layers.unit_source import UnitSource
 from forensics.names import escape_text
-from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forensics.credentials import Credential
     from forensics.layers.base import Member
+    from forensics.layers.md_superblock import MdSuperblock
     from forensics.source import ByteSource
 
-_SECTOR_BYTES = 512
-_MOST_DISKS = 384  # MD_SB_DISKS of metadata 1
-_MOST_BYTES = 1 << 60
 _NAMES = {-1: "linear array", **{level: f"RAID {level} array" for level in (0, 1, 4, 5, 6, 10)}}
-# How many disks an array can do without; RAID 10 at least one, which ones decides more.
-_SPARE = {-1: 0, 0: 0, 4: 1, 5: 1, 6: 2, 10: 1}
+_MAX_BYTES = 1 << 62
 _ADVICE = "give all disks of the array as images of one exhibit"
 
 
@@ -44,108 +35,183 @@ class Md:
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the metadata may stand at the end
         """Whether the volume has md's metadata in one of its places."""
-        found, error = tried(lambda: find_super_block(SourceStream(member.source)))
-        return error is None and found[0] is not None
+        return has_superblock(member.source)
 
     def unfold(self, members: Sequence[Member], credentials: tuple[Credential, ...]) -> Unfolded:  # noqa: ARG002
         """The arrays that the members make up."""
         derived: list[Derived] = []
         locked: list[Locked] = []
         problems: list[Problem] = []
-        arrays: dict[str, list[tuple[Member, Any]]] = {}
+        arrays: dict[str, list[_Disk]] = {}
         for member in members:
-            disk, error = tried(lambda member=member: MDPhysicalDisk(SourceStream(member.source)))  # type: ignore[misc]
-            if error is not None:
-                locked.append(_locked(member.volume, f"its metadata cannot be read: {error}", "volume-not-read"))
-            else:
-                arrays.setdefault(str(disk.set_uuid), []).append((member, disk))
-        for uuid, parts in sorted(arrays.items()):
-            made, why = _derived(uuid, parts)
-            if made is None:
-                locked.extend(_locked(member.volume, why, "volume-incomplete") for member, _ in parts)
+            try:
+                block = read_superblock(member.source)
+            except (ImageReadError, VolumeError) as error:
+                locked.append(_locked(member.volume, "md", escape_text(str(error)), "volume-not-read"))
                 continue
-            derived.append(made)
-            problems.extend(_differing(made, parts))
+            arrays.setdefault(block.set_uuid, []).append(_Disk(member, block))
+        for uuid, disks in arrays.items():
+            chosen = _Chosen(disks)
+            try:
+                made, source = chosen.derived(uuid), chosen.source()
+            except VolumeError as error:
+                code = "volume-incomplete" if chosen.missing else "volume-not-read"
+                locked.extend(_locked(disk.member.volume, chosen.what, str(error), code) for disk in disks)
+                continue
+            derived.append(replace(made, size=source.size))
+            problems.extend(chosen.problems(made))
         return Unfolded(derived=tuple(derived), locked=tuple(locked), problems=tuple(problems))
 
     def open_derived(self, derived: Derived, members: Sequence[Member], credentials: tuple[Credential, ...]) -> ByteSource:  # noqa: ARG002
         """The array's bytes."""
-        opened, error = tried(lambda: _open([member.source for member in members], derived.size))
-        if error is not None:
-            message = f"the array {derived.name} cannot be opened: {error}"
+        try:
+            return _Chosen([_Disk(member, read_superblock(member.source)) for member in members]).source()
+        except ImageReadError as error:
+            message = f"the {derived.what} {derived.key} cannot be put together: {error}"
             raise VolumeError(message) from error
-        return LibrarySource(opened, derived.size, derived.what)
 
 
-def _derived(uuid: str, parts: list[tuple[Member, Any]]) -> tuple[Derived | None, str]:
-    """The array, or why there is none."""
-    newest = max((disk for _, disk in parts), key=lambda disk: disk.events)
-    roles: dict[int, tuple[Member, Any]] = {}
-    for member, disk in parts:
-        if disk.raid_disk is not None and (disk.raid_disk not in roles or disk.events > roles[disk.raid_disk][1].events):
-            roles[disk.raid_disk] = (member, disk)
-    level, count = int(newest.level), int(newest.raid_disks)
-    what = _NAMES.get(level)
-    if what is None or not 0 < count <= _MOST_DISKS:
-        return None, f"an array of level {level} with {count} disks is not read"
-    missing = count - len(roles)
-    if not roles or missing > _SPARE.get(level, count - 1):
-        return None, f"{len(roles)} of {count} disks of the {what} {uuid} are there, which is too few"
-    ordered = [roles[role] for role in sorted(roles)]
-    size, error = tried(lambda: _size(newest, [disk for _, disk in ordered]))
-    if error is not None or not 0 < size <= _MOST_BYTES:
-        return None, f"the {what} {uuid} states a size that cannot be: {error or size}"
-    _, error = tried(lambda: _open([member.source for member, _ in ordered], size))
-    if error is not None:
-        return None, f"the {what} {uuid} cannot be put together: {error}"
-    derived = Derived(
-        layer=Md.name,
-        parents=tuple(member.volume for member, _ in ordered),
-        key=uuid,
-        name=escape_text(newest.set_name or ""),
-        what=what,
-        size=size,
-        incomplete=f"{missing} of {count} disks are missing; their part is computed from the others" if missing > 0 else "",
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    member: Member
+    block: MdSuperblock
+
+    def component(self, size: int) -> Component:
+        block = self.block
+        used = min(block.data_size, size)
+        return Component(source=self.member.source, start=block.data_start, size=min(used, block.valid_size), bad=block.bad)
+
+
+class _Chosen:
+    """Which disk takes which place of an array."""
+
+    def __init__(self, disks: list[_Disk]) -> None:
+        self._all = disks
+        self.newest = max(disks, key=lambda disk: disk.block.events).block
+        self.what = _NAMES.get(self.newest.level, f"array of level {self.newest.level}")
+        # The kernel takes a disk that misses one event, and throws out what misses more (md.c, super_1_validate).
+        fresh = [disk for disk in disks if disk.block.events + 1 >= self.newest.events]
+        self.roles = _by_role(fresh)
+        self.is_stale = self.newest.level not in (-1, 0) and self._lacks() and len(_by_role(disks)) > len(self.roles)
+        if self.is_stale:
+            self.roles = _by_role(disks)
+        self.missing = [role for role in range(self.newest.disks) if role not in self.roles]
+
+    def _lacks(self) -> bool:
+        """Whether the fresh disks are too few."""
+        try:
+            self.source()
+        except VolumeError:
+            return True
+        return False
+
+    def derived(self, uuid: str) -> Derived:
+        """The array, of a size that is yet to be known.
+
+        Raises:
+            VolumeError: no disk of it is in use.
+        """
+        if not self.roles:
+            message = f"no disk of the {self.what} {uuid} that is in use is there; {len(self._all)} spare or failed are"
+            raise VolumeError(message)
+        return Derived(
+            layer=Md.name,
+            parents=tuple(self.roles[role].member.volume for role in sorted(self.roles)),
+            key=uuid,
+            name=escape_text(self.newest.name),
+            what=self.what,
+            size=0,
+            incomplete=self._incomplete(),
+        )
+
+    def _incomplete(self) -> str:
+        causes = []
+        if self.missing:
+            unsafe = "" if self.newest.is_clean or self.newest.level not in LEVELS else ", and it was not shut down cleanly"
+            causes.append(f"{len(self.missing)} of {self.newest.disks} disks are missing; what they held is taken from the others{unsafe}")
+        if self.is_stale:
+            causes.append("a disk that was away when the array last changed had to be used; what it holds may be out of date")
+        if self.newest.has_journal:
+            causes.append("what stands only in its write journal is not read")
+        return "; ".join(causes)
+
+    def source(self) -> ByteSource:
+        """The array's bytes.
+
+        Raises:
+            VolumeError: it cannot be put together.
+        """
+        block = self.newest
+        disks = [self.roles.get(role) for role in range(block.disks)]
+        there = [disk for disk in disks if disk is not None]
+        if block.unread:
+            raise VolumeError(block.unread)
+        if block.level not in _NAMES:
+            message = f"an array of level {block.level} is not read by this version"
+            raise VolumeError(message)
+        try:
+            array = _array(block, disks, there)
+        except VolumeError as error:
+            message = f"{error} ({len(there)} of {block.disks} disks are there)"
+            raise VolumeError(message) from error
+        if not 0 < array.size <= _MAX_BYTES:
+            message = f"it states a size that cannot be, {array.size} bytes"
+            raise VolumeError(message)
+        return UnitSource(array.read, size=array.size)
+
+    def problems(self, made: Derived) -> list[Problem]:
+        """What is to be known of disks that are not used, and of such that should not be."""
+        found = []
+        for disk in self._all:
+            if disk not in self.roles.values():
+                away = disk.block.role is not None
+                why = f"it was written {disk.block.events} times, the array {self.newest.events}" if away else "it is a spare, or failed"
+                what = f"volume {disk.member.volume} belongs to the {made.what} {made.key}, and what is on it is not used"
+                found.append(_problem("array-disk-unused", what, why, disk.member.volume))
+        return found
+
+
+def _by_role(disks: list[_Disk]) -> dict[int, _Disk]:
+    roles: dict[int, _Disk] = {}
+    for disk in disks:
+        role = disk.block.role
+        if role is not None and (role not in roles or disk.block.events > roles[role].block.events):
+            roles[role] = disk
+    return roles
+
+
+def _array(
+    block: MdSuperblock, disks: list[_Disk | None], there: list[_Disk]
+) -> LinearArray | StripedArray | MirroredArray | StripedMirrors | ParityArray:
+    if block.level in (-1, 0):
+        if len(there) < len(disks):
+            message = "each of its disks is needed, and not all are there"
+            raise VolumeError(message)
+        whole = [disk.component(disk.block.data_size) for disk in there]
+        if block.level:
+            return LinearArray(whole, chunk=block.chunk)
+        return StripedArray(whole, chunk=block.chunk, layout=block.layout)
+    components = [None if disk is None else disk.component(block.component_size) for disk in disks]
+    if block.level == 1:
+        if not there:
+            message = "none of its disks is there"
+            raise VolumeError(message)
+        return MirroredArray(components, size=block.component_size)
+    if block.level in LEVELS:
+        return ParityArray(components, level=block.level, layout=block.layout, chunk=block.chunk, component_size=block.component_size)
+    return StripedMirrors(components, chunk=block.chunk, layout=block.layout, component_size=block.component_size)
+
+
+def _problem(code: str, what: str, why: str, volume: str) -> Problem:
+    return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=_ADVICE, volume=volume)
+
+
+def _locked(volume: str, what: str, why: str, code: str) -> Locked:
+    return Locked(
+        volume=volume,
+        name=f"disk of an {what}" if what[0] in "aR" else f"disk of a {what}",
+        code=code,
+        why=why,
+        advice=_ADVICE,
+        encrypted=False,
     )
-    return derived, ""
-
-
-def _open(sources: list[ByteSource], size: int) -> Any:
-    disk = MD([SourceStream(source) for source in sources]).configurations[0].virtual_disks[0]
-    disk.size = size
-    return disk.open()
-
-
-def _size(newest: Any, disks: list[Any]) -> int:
-    level, count, chunk = int(newest.level), int(newest.raid_disks), int(newest.chunk_size)
-    component = int(newest.sb.size) * (_SECTOR_BYTES if newest.sb.major_version == 1 else 1024)
-    if level == -1:
-        return sum(int(disk.size) for disk in disks)
-    if level == 0:
-        return sum(int(disk.size) // chunk * chunk for disk in disks)
-    if level == 1:
-        return component
-    if level == 10:  # noqa: PLR2004 - RAID 10
-        near, far = int(newest.layout) & 0xFF, int(newest.layout) >> 8 & 0xFF
-        return component // chunk // far * count // near * chunk
-    return component // chunk * chunk * (count - _SPARE[level])
-
-
-def _differing(made: Derived, parts: list[tuple[Member, Any]]) -> list[Problem]:
-    """A problem where the disks were not all written the last time the array was."""
-    used = [(member, disk) for member, disk in parts if member.volume in made.parents]
-    events = {disk.events for _, disk in used}
-    left = [member.volume for member, _ in parts if member.volume not in made.parents]
-    found = []
-    if len(events) > 1:
-        why = ", ".join(f"{member.volume}: {disk.events}" for member, disk in used)
-        what = f"the disks of the {made.what} {made.key} were not written the same number of times; what the oldest hold may be out of date"
-        found.append(Problem(stage=Stage.VOLUMES, code="array-out-of-step", what=what, why=why, advice=_ADVICE, volume=made.parents[0]))
-    for volume in left:
-        what = f"volume {volume} belongs to the {made.what} {made.key} and is not used in it"
-        found.append(Problem(stage=Stage.VOLUMES, code="array-spare", what=what, why="a spare, or an older copy of a disk", volume=volume))
-    return found
-
-
-def _locked(volume: str, why: str, code: str) -> Locked:
-    return Locked(volume=volume, name="md RAID member", code=code, why=why, advice=_ADVICE, encrypted=False)
