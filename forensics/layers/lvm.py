@@ -1,33 +1,30 @@
-"""Logical volumes of LVM2 through dissect.volume, over all volumes of an exhibit: linear, striped, mirrored, thin.
-
-References:
-    LVM2, lib/format_text/layout.h: label, physical volume header, metadata area.
-"""
+"""LVM2: the logical volumes of the volume groups whose disks are volumes of the exhibit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from dissect.volume.lvm import LVM2, LVM2Device
-
-from forensics.errors import Problem, Stage, VolumeError
+from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
-from forensics.layers.library_source import LibrarySource, tried
+from forensics.layers.lvm_group import read_group
+from forensics.layers.lvm_metadata import LABEL, LABEL_SECTORS, SECTOR_BYTES, read_physical_volume
+from forensics.layers.lvm_volumes import GroupVolumes
 from forensics.names import escape_text
-from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from forensics.credentials import Credential
     from forensics.layers.base import Member
+    from forensics.layers.lvm_group import LogicalVolume, VolumeGroup
     from forensics.source import ByteSource
 
-_LABEL = b"LABELONE"
-_LABEL_SECTORS = 4
-_SECTOR_BYTES = 512
-_MOST_BYTES = 1 << 60
-_ADVICE = "give all disks of the volume group as images of one exhibit"
+_NAME = "LVM2 physical volume"
+_ALL_DISKS = "give all disks of the volume group as images of one exhibit"
+_OTHER_TOOL = "read the volume with a tool that knows this kind, e.g. lvm2 on a copy"
+_POOLS = ("thin-pool", "cache-pool", "vdo-pool")  # they hold other volumes, and are none themselves
+_NANOSECONDS = 1_000_000_000
 
 
 class Lvm:
@@ -38,94 +35,165 @@ class Lvm:
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape
         """Whether one of the first four sectors holds the label of a physical volume."""
-        return any(head[at : at + 8] == _LABEL for at in range(0, _LABEL_SECTORS * _SECTOR_BYTES, _SECTOR_BYTES))
+        return any(head[at : at + len(LABEL)] == LABEL for at in range(0, LABEL_SECTORS * SECTOR_BYTES, SECTOR_BYTES))
 
     def unfold(self, members: Sequence[Member], credentials: tuple[Credential, ...]) -> Unfolded:  # noqa: ARG002
-        """The visible logical volumes of each volume group."""
+        """The visible logical volumes of each volume group, in the order in which the group names them."""
+        groups, locked, problems = _grouped(members)
         derived: list[Derived] = []
-        locked: list[Locked] = []
-        problems: list[Problem] = []
-        groups: dict[str, list[Member]] = {}
-        for member in members:
-            group, error = tried(lambda member=member: _open([member.source]).volume_group)  # type: ignore[misc]
-            if error is not None:
-                locked.append(_locked(member.volume, f"its metadata cannot be read: {error}", "volume-not-read"))
-            else:
-                groups.setdefault(str(group.id), []).append(member)
-        for key, parts in sorted(groups.items()):
-            made, more = _volumes(key, parts)
+        for found in groups:
+            made, more = found.unfold()
             derived.extend(made)
             problems.extend(more)
+            if not made:
+                why = f"no logical volume of the group {escape_text(found.group.name)} is there that could be read"
+                locked.extend(_locked(one.volume, why, "volume-incomplete") for one in found.members)
         return Unfolded(derived=tuple(derived), locked=tuple(locked), problems=tuple(problems))
 
     def open_derived(self, derived: Derived, members: Sequence[Member], credentials: tuple[Credential, ...]) -> ByteSource:  # noqa: ARG002
         """The bytes of a logical volume."""
-        opened, error = tried(lambda: _opened_volume([member.source for member in members], derived.key))
-        if error is not None:
+        groups, _, _ = _grouped(members)
+        try:
+            for found in groups:
+                for volume in found.group.volumes.values():
+                    if volume.identifier == derived.key:
+                        return found.open(volume)[0]
+        except ImageReadError as error:
             message = f"the logical volume {derived.name} cannot be opened: {error}"
             raise VolumeError(message) from error
-        return LibrarySource(opened, derived.size, f"logical volume {derived.name}")
+        message = f"the logical volume {derived.name} is not there any more"
+        raise VolumeError(message)
 
 
-def _volumes(key: str, parts: list[Member]) -> tuple[list[Derived], list[Problem]]:
-    derived: list[Derived] = []
-    problems: list[Problem] = []
-    # The youngest metadata counts; an older one stands on a disk that was away when the group was changed.
-    newest, error = tried(lambda: sorted(parts, key=lambda one: -int(_open([one.source]).metadata[_group_name(one)]["seqno"])))
-    ordered = newest if error is None else parts
-    group = _open([one.source for one in ordered]).volume_group
-    there = {_device_id(one) for one in ordered}
-    missing = [str(pv.name) for pv in group.pv if str(pv.id).replace("-", "") not in there]
-    if missing:
-        what = f"{len(missing)} of {len(group.pv)} disks of the volume group {escape_text(group.name)} are not there"
-        problems.append(_problem(ordered[0].volume, "volume-incomplete", what, ", ".join(missing)))
-    volumes = tuple(member.volume for member in ordered)
-    for logical in group.lv:
-        if not logical.is_visible:
-            continue
-        name = f"{escape_text(group.name)}/{escape_text(logical.name)}"
-        size = sum(int(one.extent_count) for one in logical.segments) * int(group.extent_size) * _SECTOR_BYTES
-        _, error = tried(logical.open)
-        if error is not None or not 0 < size <= _MOST_BYTES:
-            what = f"the logical volume {name} ({logical.type}) could not be opened; nothing in it was listed"
-            why = f"{type(error).__name__}: {error}" if error is not None else f"it states {size} bytes"
-            problems.append(_problem(ordered[0].volume, "volume-not-read", what, why))
-            continue
-        derived.append(
-            Derived(
-                layer=Lvm.name,
-                parents=volumes,
-                key=str(logical.id),
-                name=name,
-                what=f"logical volume ({logical.type})",
-                size=size,
-                incomplete=f"disks of its volume group are missing: {', '.join(missing)}" if missing else "",
-            )
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group, and which members are its disks; `members` are all, the one with the newest description first."""
+
+    group: VolumeGroup
+    members: list[Member]
+    disks: dict[str, Member]
+
+    def open(self, volume: LogicalVolume) -> tuple[ByteSource, set[str]]:
+        """A volume, and the names of the disks that it lacks.
+
+        Raises:
+            VolumeError: it cannot be put together.
+            ImageReadError: what says how cannot be read.
+        """
+        volumes = GroupVolumes(self.group, {name: member.source for name, member in self.disks.items()})
+        snapshot = self._snapshot(volume)
+        source = volumes.open(volume.name) if snapshot is None else volumes.open_snapshot(snapshot.segments[0])
+        return source, volumes.missing
+
+    def unfold(self) -> tuple[list[Derived], list[Problem]]:
+        """What can be opened, and what was wrong."""
+        derived: list[Derived] = []
+        problems: list[Problem] = []
+        lacking = [name for name in self.group.disks if name not in self.disks]
+        if lacking:
+            there = len(self.group.disks) - len(lacking)
+            what = f"{there} of {len(self.group.disks)} disks of the volume group {escape_text(self.group.name)} are there"
+            problems.append(self._problem("volume-incomplete", what, f"missing: {escape_text(', '.join(lacking))}", _ALL_DISKS))
+        for name, fault in self.group.faults.items():
+            problems.append(self._unread(name, fault, "volume-not-read", _OTHER_TOOL))
+        for volume in self._shown():
+            try:
+                source, missing = self.open(volume)
+            except (VolumeError, ImageReadError) as error:
+                code, advice = ("volume-incomplete", _ALL_DISKS) if lacking else ("volume-not-read", _OTHER_TOOL)
+                problems.append(self._unread(volume.name, str(error), code, advice))
+                continue
+            derived.append(self._derived(volume, source.size, missing))
+        return derived, problems
+
+    def _shown(self) -> list[LogicalVolume]:
+        """The volumes that `lvs` shows; a snapshot stands for the store of its copies."""
+        stores = {volume.segments[0].text("cow_store") for volume in self.group.volumes.values() if volume.type == "snapshot"}
+        return [
+            volume
+            for volume in self.group.volumes.values()
+            if (volume.is_visible or volume.name in stores) and volume.type not in (*_POOLS, "snapshot")
+        ]
+
+    def _snapshot(self, volume: LogicalVolume) -> LogicalVolume | None:
+        """The volume that describes the snapshot whose copies are in this one."""
+        every = self.group.volumes.values()
+        return next((one for one in every if one.type == "snapshot" and one.segments[0].text("cow_store") == volume.name), None)
+
+    def _derived(self, volume: LogicalVolume, size: int, missing: set[str]) -> Derived:
+        is_snapshot = self._snapshot(volume) is not None or bool(volume.segments[0].text("origin") and volume.type == "thin")
+        return Derived(
+            layer=Lvm.name,
+            parents=tuple(member.volume for member in self.members),
+            key=volume.identifier,
+            name=escape_text(f"{self.group.name}/{volume.name}"),
+            what="logical volume (snapshot)" if is_snapshot else f"logical volume ({escape_text(volume.type)})",
+            size=size,
+            created=volume.created * _NANOSECONDS if is_snapshot else None,
+            incomplete=f"disks of its volume group are missing: {escape_text(', '.join(sorted(missing)))}" if missing else "",
         )
-    del key
-    return derived, problems
+
+    def _unread(self, name: str, why: str, code: str, advice: str) -> Problem:
+        what = f"the logical volume {escape_text(f'{self.group.name}/{name}')} could not be opened; nothing in it was listed"
+        return self._problem(code, what, escape_text(why), advice)
+
+    def _problem(self, code: str, what: str, why: str, advice: str) -> Problem:
+        return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=advice, volume=self.members[0].volume)
 
 
-def _open(sources: list[ByteSource]) -> Any:
-    return LVM2([SourceStream(source) for source in sources])
+def _grouped(members: Sequence[Member]) -> tuple[list[_Group], list[Locked], list[Problem]]:
+    """The groups that the members describe, the members that belong to none, and what else was wrong."""
+    locked: list[Locked] = []
+    problems: list[Problem] = []
+    identifiers: dict[str, str] = {}
+    described: dict[str, list[tuple[int, Member, VolumeGroup]]] = {}
+    waiting: list[tuple[Member, str]] = []
+    for member in members:
+        try:
+            disk = read_physical_volume(member.source)
+            identifiers[member.volume] = disk.identifier
+            if disk.text is None:
+                waiting.append((member, disk.fault))
+                continue
+            group = read_group(disk.text)
+        except (VolumeError, ImageReadError) as error:
+            locked.append(_locked(member.volume, escape_text(str(error)), "volume-not-read"))
+            continue
+        described.setdefault(group.identifier, []).append((group.sequence, member, group))
+    groups = []
+    for found in described.values():
+        found.sort(key=lambda one: -one[0])
+        mine = [member for _, member, _ in found]
+        group = found[0][2]
+        wanted = {disk.identifier for disk in group.disks.values()}
+        joining = [one for one in waiting if identifiers[one[0].volume] in wanted]
+        waiting = [one for one in waiting if one not in joining]
+        mine.extend(member for member, _ in joining)
+        problems.extend(_damaged(member.volume, fault) for member, fault in joining if fault)
+        by_identifier: dict[str, Member] = {}
+        for member in mine:
+            identifier = identifiers[member.volume]
+            if identifier not in wanted or identifier in by_identifier:
+                problems.append(_unused(member.volume, group.name))
+            by_identifier.setdefault(identifier, member)
+        disks = {name: by_identifier[disk.identifier] for name, disk in group.disks.items() if disk.identifier in by_identifier}
+        groups.append(_Group(group, mine, disks))
+    for member, fault in waiting:
+        why = escape_text(fault) or "it carries no description of its volume group, and no other disk of the group is there"
+        locked.append(_locked(member.volume, why, "volume-not-read" if fault else "volume-incomplete"))
+    return groups, locked, problems
 
 
-def _opened_volume(sources: list[ByteSource], key: str) -> Any:
-    group = _open(sources).volume_group
-    return next(one for one in group.lv if str(one.id) == key).open()
+def _damaged(volume: str, fault: str) -> Problem:
+    what = f"the description of the volume group on volume {volume} is damaged; that of another disk was used"
+    return Problem(stage=Stage.VOLUMES, code="volume-metadata-damaged", what=what, why=escape_text(fault), advice="", volume=volume)
 
 
-def _group_name(member: Member) -> str:
-    return str(_open([member.source]).volume_group.name)
-
-
-def _device_id(member: Member) -> str:
-    return str(LVM2Device(SourceStream(member.source)).id).replace("-", "")
-
-
-def _problem(volume: str, code: str, what: str, why: str) -> Problem:
-    return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=_ADVICE, volume=volume)
+def _unused(volume: str, group: str) -> Problem:
+    what = f"volume {volume} says that it belongs to the volume group {escape_text(group)}, and what is on it is not used"
+    why = "the newest description of the group does not know it, or it is there twice"
+    return Problem(stage=Stage.VOLUMES, code="array-disk-unused", what=what, why=why, advice=_OTHER_TOOL, volume=volume)
 
 
 def _locked(volume: str, why: str, code: str) -> Locked:
-    return Locked(volume=volume, name="LVM2 physical volume", code=code, why=why, advice=_ADVICE, encrypted=False)
+    return Locked(volume=volume, name=_NAME, code=code, why=why, advice=_ALL_DISKS, encrypted=False)
