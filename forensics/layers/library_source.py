@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,11 @@ from forensics.errors import ImageReadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# How the libraries by J. Metz say what failed: "pyvshadow_volume_open: unable to open. libbfio_read: unable to …", the outermost first.
+_CALL = re.compile(r"(?:^|(?<=\. ))(?:py|lib)[a-z0-9_]+: ")
+_OURS = re.compile(r"""ImageReadError\((['"])(.*?)\1\)""")
 
 
 class LibrarySource:
@@ -44,7 +50,7 @@ class LibrarySource:
             error = attempt(read, passing=(ImageReadError,))
         where = f"bytes {offset} to {offset + length - 1} of the {self._what}"
         if error is not None:
-            message = f"{where} cannot be read: {type(error).__name__}: {error}"
+            message = f"{where} cannot be read: {library_words(error)}"
             raise ImageReadError(message) from error
         if len(data) != length:
             message = f"{where} cannot be read: {len(data)} of {length} bytes are there"
@@ -57,3 +63,13 @@ def tried(action: Callable[[], Any]) -> tuple[Any, Exception | None]:
     found: list[Any] = []
     error = attempt(lambda: found.append(action()))
     return (found[0] if found else None), error
+
+
+def library_words(error: Exception) -> str:
+    """What went wrong, without the names of the functions that it went wrong in; the cause as we stated it where it is ours."""
+    text = str(error)
+    ours = _OURS.search(text)
+    if ours is not None:
+        return ours[2]
+    said = [part.strip() for part in _CALL.split(text) if part.strip()]
+    return f"{type(error).__name__}: {said[0]}" if not said[1:] else f"{said[0]} {said[-1]}"

@@ -12,7 +12,8 @@ import pyvshadow
 
 from forensics.errors import Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Unfolded
-from forensics.layers.library_source import LibrarySource, tried
+from forensics.layers.library_source import LibrarySource, library_words, tried
+from forensics.names import escape_text
 from forensics.source import SourceStream
 from forensics.timestamps import from_filetime
 
@@ -64,7 +65,7 @@ class ShadowCopies:
         (member,) = members
         stores, error = tried(lambda: _stores(member.source))
         if error is not None:
-            message = f"the shadow copies of volume {member.volume} cannot be opened: {error}"
+            message = f"the shadow copies of volume {member.volume} cannot be opened: {library_words(error)}"
             raise VolumeError(message) from error
         store = next((one for one in stores if str(one.get_identifier()) == derived.key), None)
         if store is None:
@@ -112,4 +113,6 @@ def _derived(volume: str, number: int, store: Any) -> Derived | None:
 
 
 def _problem(volume: str, what: str, error: Exception) -> Problem:
-    return Problem(stage=Stage.VOLUMES, code="shadow-copy-unreadable", what=what, why=str(error), advice=_ADVICE, volume=volume)
+    return Problem(
+        stage=Stage.VOLUMES, code="shadow-copy-unreadable", what=what, why=escape_text(library_words(error)), advice=_ADVICE, volume=volume
+    )

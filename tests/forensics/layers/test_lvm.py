@@ -1,0 +1,171 @@
+"""A volume group that LVM made of five disks: one volume of each kind, compared with what the kernel shows of it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layer_members import Bytes, FileBytes, disk, kernel_made, members, opened, recognised, sha256
+
+from forensics.errors import ImageReadError, VolumeError
+from forensics.layers.lvm import Lvm
+from forensics.layers.lvm_metadata import parse_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from forensics.layers.base import Member
+
+_GROUP: dict[str, Any] = kernel_made("lvm_group")
+# Without disk pv0 to pv4: the volumes that still read whole, because they have nothing there, or copies or parities elsewhere.
+_WHOLE_WITHOUT = (
+    {"mir", "r1", "r4", "r5", "r6", "r10", "orig", "cach"},
+    {"gap", "mir", "r1", "r4", "r5", "r6", "r10", "orig", "cach", "thin1", "thin2", "tsnap", "snap1", "snap2"},
+    {"lin", "gap", "mir", "r1", "r0", "r4", "r5", "r6", "r10", "thin1", "thin2", "tsnap"},
+    {"lin", "gap", "mir", "r1", "r0", "r4", "r5", "r6", "r10", "orig", "cach", "thin1", "thin2", "tsnap", "snap1", "snap2"},
+    {"lin", "gap", "mir", "r1", "r0", "r4", "r5", "r6", "r10", "orig", "cach", "snap1", "snap2"},
+)
+
+
+@cache
+def _disks() -> tuple[bytes, ...]:
+    return tuple(disk(stored) for stored in _GROUP["disks"])
+
+
+def _sums(found: list[Member]) -> dict[str, str]:
+    """SHA-256 of each logical volume, "" where it cannot be read."""
+    sums = {}
+    for derived in Lvm().unfold(found, ()).derived:
+        try:
+            sums[derived.name.removeprefix("vg/")] = sha256(opened(Lvm(), derived, found))
+        except ImageReadError:
+            assert derived.incomplete
+            sums[derived.name.removeprefix("vg/")] = ""
+    return sums
+
+
+def test_every_logical_volume_is_what_the_kernel_shows() -> None:
+    found = recognised(Lvm(), members(*map(Bytes, _disks())))
+    assert _sums(found) == _GROUP["sha256"]
+    unfolded = Lvm().unfold(found, ())
+    assert (unfolded.locked, unfolded.problems) == ((), ())
+    assert {one.name for one in unfolded.derived if one.created is not None} == {"vg/tsnap", "vg/snap1", "vg/snap2"}
+    assert not any(one.incomplete for one in unfolded.derived)
+
+
+def test_the_order_of_the_disks_does_not_matter() -> None:
+    assert _sums(members(*map(Bytes, reversed(_disks())))) == _GROUP["sha256"]
+
+
+@pytest.mark.parametrize("gone", range(5))
+def test_without_one_disk_the_other_volumes_are_read(gone: int) -> None:
+    there = members(*(Bytes(data) for number, data in enumerate(_disks()) if number != gone))
+    sums = _sums(there)
+    assert {name for name, found in sums.items() if found == _GROUP["sha256"][name]} == _WHOLE_WITHOUT[gone]
+    assert all(not found for name, found in sums.items() if name not in _WHOLE_WITHOUT[gone])
+    problems = Lvm().unfold(there, ()).problems
+    assert problems[0].what == "4 of 5 disks of the volume group vg are there"
+    assert f"pv{gone}" in problems[0].why
+    assert {one.code for one in problems} == {"volume-incomplete"}
+    unread = {name for name in _GROUP["sha256"] if any(f"vg/{name} " in one.what for one in problems)}
+    assert unread == set(_GROUP["sha256"]) - set(sums)
+
+
+def test_a_disk_without_a_description_and_without_its_group_is_locked() -> None:
+    unfolded = Lvm().unfold(members(Bytes(_disks()[3])), ())  # made with --metadatacopies 0
+    assert unfolded.derived == ()
+    assert [(one.code, one.encrypted) for one in unfolded.locked] == [("volume-incomplete", False)]
+
+
+def test_a_disk_with_an_older_description_does_not_change_the_group() -> None:
+    old = _described(_disks()[1], lambda text: re.sub(r"seqno = \d+", "seqno = 3", text).replace('"mir_mimage_1", 0', '"gap", 0'))
+    found = members(Bytes(old), Bytes(_disks()[0]), *map(Bytes, _disks()[2:]))
+    assert _sums(found) == _GROUP["sha256"]
+
+
+def test_a_damaged_description_is_taken_from_another_disk() -> None:
+    broken = _put(_disks()[0], 4096, b"\1")
+    unfolded = Lvm().unfold(members(Bytes(broken), *map(Bytes, _disks()[1:])), ())
+    assert [(one.code, one.volume) for one in unfolded.problems] == [("volume-metadata-damaged", "v01")]
+    assert len(unfolded.derived) == len(_GROUP["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ('"pool_tdata"', '"thin1"', "itself"),
+        ('"r5_rimage_0"', '"r5"', "itself"),
+        ('type = "raid6"', 'type = "raid7"', "not read by this version"),
+        ("stripe_size = 32", "stripe_size = 0", "stripes of 0 sectors"),
+        ("extent_count = 15", "extent_count = 0", "0 extents"),
+    ],
+)
+def test_a_volume_that_cannot_be_is_a_problem_and_the_others_are_read(old: str, new: str, word: str) -> None:
+    changed = _described(_disks()[0], lambda text: re.sub(r"seqno = \d+", "seqno = 99999", text).replace(old, new))
+    unfolded = Lvm().unfold(members(Bytes(changed), *map(Bytes, _disks()[1:])), ())
+    assert any(word in one.why for one in unfolded.problems)
+    assert len(unfolded.derived) >= 13
+
+
+@pytest.mark.corpus
+def test_public_volume_groups_open(corpus_image: Callable[[str], Path]) -> None:
+    """The SHA-256 is that of the bytes from the first extent on (pe_start 2048 sectors): the volume is linear."""
+    source = FileBytes(corpus_image("lvm-dissect"))
+    found = recognised(Lvm(), members(source))
+    (derived,) = Lvm().unfold(found, ()).derived
+    assert (derived.name, derived.key) == ("vg_test/lv_test", "TnYdWo-zRE9-wf2T-5nt0-M1aD-vtoP-fASCxK")
+    assert opened(Lvm(), derived, found).read_at(0, derived.size) == source.read_at(1 << 20, derived.size)
+    source.close()
+    empty = FileBytes(corpus_image("ul-images-fs-lvm2"))  # a physical volume that belongs to no group
+    assert [one.code for one in Lvm().unfold(recognised(Lvm(), members(empty)), ()).locked] == ["volume-incomplete"]
+    empty.close()
+
+
+@settings(max_examples=60)
+@given(place=st.integers(0, 40_000), value=st.integers(0, 255), puts_right=st.booleans())
+def test_a_changed_byte_gives_volumes_or_says_why_not(place: int, value: int, puts_right: bool) -> None:
+    data = _disks()[0]
+    if puts_right:
+        changed = _described(data, lambda text: text[: place % len(text)] + chr(value % 128) + text[place % len(text) + 1 :])
+    else:
+        changed = _put(data, place, bytes([value]))
+    unfolded = Lvm().unfold(members(Bytes(changed)), ())
+    assert unfolded.derived or unfolded.locked
+    for derived in unfolded.derived[:3]:
+        try:
+            opened(Lvm(), derived, members(Bytes(changed))).read_at(0, 1000)
+        except (ImageReadError, VolumeError):
+            continue
+
+
+@given(text=st.text(alphabet='ab={}[]",# \n\\1.', max_size=60))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    try:
+        parse_text(text)
+    except VolumeError:
+        return
+
+
+def _put(data: bytes, at: int, new: bytes) -> bytes:
+    return data[:at] + new + data[at + len(new) :]
+
+
+def _described(data: bytes, change: Callable[[str], str]) -> bytes:
+    """The disk with another description, and checksums put right (LVM2, lib/misc/crc.c: CRC-32 that starts with 0xf597a6cf)."""
+
+    def checksum(part: bytes) -> bytes:
+        return (zlib.crc32(part, 0xF597A6CF ^ 0xFFFFFFFF) ^ 0xFFFFFFFF).to_bytes(4, "little")
+
+    head, size = data[4096:4608], int.from_bytes(data[4096 + 32 : 4096 + 40], "little")
+    offset, length = (int.from_bytes(head[at : at + 8], "little") for at in (40, 48))
+    area = data[4096 : 4096 + size]
+    text = (area[offset:] + area[512:])[:length].rstrip(b"\0").decode()
+    new = change(text).encode() + b"\0"
+    head = _put(head, 40, (512).to_bytes(8, "little") + len(new).to_bytes(8, "little") + checksum(new))
+    return _put(_put(data, 4096 + 512, new), 4096, checksum(head[4:]) + head[4:])
