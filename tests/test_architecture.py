@@ -44,10 +44,14 @@ _OWNERS: dict[str, tuple[str, ...]] = {
         "chain_of_custody/key_files.py",
         "chain_of_custody/keys.py",
         "chain_of_custody/roster.py",
+        # The block cipher that the modes of disk encryption are built of.
+        "forensics/layers/elephant.py",
+        "forensics/layers/sector_cipher.py",
     ),
     "dask": ("pipelines/cluster.py",),
     "distributed": ("pipelines/cluster.py",),
     "dissect.apfs": ("forensics/filesystems/apfs_container.py",),
+    "dissect.fve": ("forensics/layers/argon2_key.py", "forensics/layers/bitlocker_volume.py"),
     "dissect.hypervisor": ("forensics/containers/disk.py",),
     "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
     "dissect.squashfs": ("forensics/filesystems/squashfs_tree.py",),
@@ -68,12 +72,19 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "magic": ("forensics/filetype.py",),
     "markupsafe": ("pipelines/report/escaping.py",),
     "msoffcrypto": ("forensics/expansion/office_encryption.py",),
-    # Arithmetic over arrays.
-    "numpy": ("forensics/artifacts/mapper.py", "forensics/entropy.py", "forensics/ewf_chunks.py", "forensics/filesystems/allocation/"),
+    # Arithmetic over arrays, and over many bytes at once.
+    "numpy": (
+        "forensics/artifacts/mapper.py",
+        "forensics/entropy.py",
+        "forensics/ewf_chunks.py",
+        "forensics/filesystems/allocation/",
+        "forensics/layers/",
+    ),
     "platformdirs": ("chain_of_custody/identity.py",),
     "py7zr": ("forensics/expansion/encrypted_7z.py",),
     "pyarrow": ("forensics/", "pipelines/"),  # the form of every table
     "pylibmagic": ("forensics/filetype.py",),  # carries the libmagic that python-magic loads
+    "pyfvde": ("forensics/layers/corestorage.py",),
     "pypff": ("forensics/expansion/pst.py",),
     # An open filesystem's primitives, and the listing made of them.
     "pytsk3": (
@@ -83,6 +94,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
         "forensics/filesystems/tsk_stream.py",
         "forensics/sleuthkit.py",
     ),
+    "pyvshadow": ("forensics/layers/shadow_copies.py",),
     "rarfile": ("forensics/expansion/rar.py",),
     "rfc8785": ("chain_of_custody/encoding.py",),
     "rich": ("pipelines/progress_display.py",),
