@@ -10,8 +10,9 @@ from forensics.layers.luks import Luks
 from forensics.layers.lvm import Lvm
 from forensics.layers.md import Md
 from forensics.layers.shadow_copies import ShadowCopies
+from forensics.layers.veracrypt import VeraCrypt
 
 if TYPE_CHECKING:
     from forensics.layers.base import Layer
 
-ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), Md(), Lvm(), ShadowCopies())
+ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), VeraCrypt(), Md(), Lvm(), ShadowCopies())

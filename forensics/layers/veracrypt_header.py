@@ -102,7 +102,9 @@ def open_header(header: bytes, key: bytes, magic: bytes, volume_size: int) -> Op
     encrypted = header[SALT_BYTES:HEADER_BYTES]
     plain = SectorCipher(_CIPHER, key, sector_bytes=len(encrypted)).decrypt(encrypted, 0)
     found, version, _, keys_crc, _, _, _, start, size, flags, _, _, crc = _FIELDS.unpack_from(plain)
-    if found != magic or crc != zlib.crc32(plain[:_CHECKED_BYTES]) or keys_crc != zlib.crc32(plain[_KEYS_AT:]):
+    if found != magic or keys_crc != zlib.crc32(plain[_KEYS_AT:]):
+        return None
+    if version >= _CONTAINER_VERSION and crc != zlib.crc32(plain[:_CHECKED_BYTES]):
         return None
     if version < _CONTAINER_VERSION:
         start, size = HEADER_BYTES, volume_size - HEADER_BYTES
