@@ -40,7 +40,10 @@ from pipelines.evidence import evidence_subject
 from pipelines.exhibits import FolderAs, exhibits_of, parse_readers
 from pipelines.expectation import ReplayError
 from pipelines.export import write_and_record_report
+from pipelines.extract import Evidence, extract, iter_lines
 from pipelines.info import describe_exhibit, render_info
+from pipelines.job import Outcome, run_job
+from pipelines.job_file import JobSettings, read_job
 from pipelines.passphrase import StatedSecrets, new_passphrase, read_passphrase, take_secrets
 from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
@@ -50,6 +53,7 @@ from pipelines.report.errors import ReportError
 from pipelines.result_text import render_rows, result_lines
 from pipelines.run import ProcessRequest, Signer, process
 from pipelines.scheduler import check_scheduler
+from pipelines.selector import parse_selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -208,16 +212,31 @@ def _process_one(request: ProcessRequest, *, as_json: bool) -> int:
 
 
 def _process_all(requests: Sequence[ProcessRequest], *, as_json: bool) -> int:
-    """Processes one exhibit after the other; goes on when one fails. The gravest of their exit codes."""
-    codes = []
-    for request in requests:
-        click.echo(f"exhibit {request.exhibit}", err=True)
-        try:
-            codes.append(_process_one(request, as_json=as_json))
-        except _FATAL as error:
-            click.echo(f"evidex: exhibit {request.exhibit}: {_one_line(error)}", err=True)
-            codes.append(FATAL)
-    return FATAL if FATAL in codes else max(codes)
+    """Processes one exhibit after the other; goes on when one fails, and says at the end what became of each."""
+    with reporter_for(sys.stdout if as_json else sys.stderr, as_json=as_json) as reporter:
+        outcomes = list(run_job(requests, reporter, _one_line))
+    for one in outcomes:
+        facts = {"event": "exhibit", "exhibit": one.exhibit, "outcome": str(one.outcome), "told": one.told}
+        click.echo(json.dumps(facts) if as_json else f"exhibit {one.exhibit}: {one.outcome}: {one.told}")
+    if any(one.outcome is Outcome.FAILED for one in outcomes):
+        return FATAL
+    return WITH_PROBLEMS if any(one.outcome is Outcome.WITH_PROBLEMS for one in outcomes) else COMPLETE
+
+
+@evidex.command("batch")
+@click.argument("job", type=click.Path(path_type=Path))
+@_KEY
+@_PASSPHRASE_FD
+@_JSON
+def batch_command(job: Path, *, key: Path | None, passphrase_fd: int | None, as_json: bool) -> int:
+    """Process all exhibits of a job file (TOML), unattended; may be run again, and then does what is left."""
+    settings = JobSettings(
+        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase)),
+        rules=(shipped_rules(),),
+        credentials=_stated().credentials,
+        host=platform.node(),
+    )
+    return _process_all(read_job(job, settings), as_json=as_json)
 
 
 @evidex.command()
@@ -266,6 +285,50 @@ def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int 
         head = custody.checkpoint().text
     _print_all([f"report  {index}", f"head    {head}"])
     return COMPLETE
+
+
+@evidex.command("extract")
+@_CASE
+@click.argument("selector")
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="New or empty folder for the files.")
+@click.option("--image", "images", multiple=True, required=True, type=click.Path(path_type=Path), help="The exhibit's image; one a disk.")
+@click.option("--run", "run", help="The run; default: the latest finished one.")
+@_CREDENTIALS
+@_KEY
+@_PASSPHRASE_FD
+def extract_command(
+    case: Path,
+    selector: str,
+    *,
+    target: Path,
+    images: tuple[Path, ...],
+    run: str | None,
+    credentials: Path | None,
+    key: Path | None,
+    passphrase_fd: int | None,
+) -> int:
+    """Write the files of CASE that SELECTOR chooses to a folder, with a manifest, and record it.
+
+    \b
+    SELECTOR: path:GLOB  hash:HEX  rule:NAME  row:VOLUME/ADDRESS-TYPE-ID  where:SQL
+    """  # noqa: D301 - click reads the backspace as "do not fill these lines"
+    selection = _usage(lambda: parse_selector(selector))
+    opened = read_case(case)
+    evidence = Evidence(images=images, credentials=_credentials(credentials))
+    with (
+        lock_case(opened),
+        CustodyService.start(
+            case=case,
+            key=key,
+            passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase),
+            actor=Actor(),
+            tool=_tool(),
+            host=platform.node(),
+        ) as custody,
+    ):
+        done = extract(opened, run, selection, evidence=evidence, target=target, custody=custody)
+    _print_all(iter_lines(done))
+    return WITH_PROBLEMS if done.failed else COMPLETE
 
 
 @evidex.command("replay")

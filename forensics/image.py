@@ -6,9 +6,13 @@ is ever opened because something inside an image names it.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
+from forensics.containers.aff4 import open_aff4
+from forensics.containers.dmg import open_dmg
 from forensics.containers.ewf2 import open_ewf2
+from forensics.containers.folder import open_folder
 from forensics.containers.kinds import identify
 from forensics.containers.parallels import descriptor_in
 from forensics.containers.virtual import open_virtual_disk
@@ -19,7 +23,7 @@ from forensics.raw import open_raw, open_whole
 from forensics.segment_sets import ewf2_set, ewf_set, split_raw_set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from forensics.errors import Problem
@@ -31,6 +35,11 @@ _MAX_OPEN_SEGMENTS = 256
 _WHOLE_FILES = frozenset(
     (Container.AD1, Container.L01, Container.AFF4_LOGICAL, Container.TAR, Container.ZIP, Container.WIM, Container.ARCHIVE)
 )
+
+_SETS: Mapping[Container, tuple[Callable[[Path], tuple[Path, ...]], Callable[[Sequence[SourceFile]], Media]]] = MappingProxyType(
+    {Container.EWF: (ewf_set, open_ewf), Container.EWF2: (ewf2_set, open_ewf2)}
+)
+_SINGLE: Mapping[Container, Callable[[SourceFile], Media]] = MappingProxyType({Container.AFF4: open_aff4, Container.DMG: open_dmg})
 
 
 class Image:
@@ -94,7 +103,7 @@ class Image:
 
 
 def open_image(path: Path) -> Image:
-    """The image that the file is, or is a segment of; or that the folder is, if it is the disk folder of Parallels.
+    """The image that the file is, or is a segment of; or that the folder is: a disk folder of Parallels, or a folder of files.
 
     A file that holds files and not a disk (logical evidence, an archive) is its own media, byte for byte.
 
@@ -105,6 +114,8 @@ def open_image(path: Path) -> Image:
         ImageError: it is no regular file, cannot be read, or is damaged so that the media is not whole.
     """
     descriptor = descriptor_in(path)
+    if descriptor is None and path.is_dir():
+        return Image(path, open_folder(path))
     first = SourceFile(descriptor or path)
     files: Sequence[SourceFile] = (first,)
     try:
@@ -113,14 +124,14 @@ def open_image(path: Path) -> Image:
             paths, problems = split_raw_set(path)
             files = _open_all(paths, first)
             return Image(path, open_raw(files, problems))
-        if container is Container.EWF:
-            files = _open_all(ewf_set(path), first)
-            return Image(path, open_ewf(files))
-        if container is Container.EWF2:
-            files = _open_all(ewf2_set(path), first)
-            return Image(path, open_ewf2(files))
+        if container in _SETS:
+            segments_of, open_set = _SETS[container]
+            files = _open_all(segments_of(path), first)
+            return Image(path, open_set(files))
         if container in _WHOLE_FILES:
             return Image(path, open_whole(first, container))
+        if container in _SINGLE:
+            return Image(path, _SINGLE[container](first))
         return Image(path, open_virtual_disk(container, first))
     except ImageError:
         _release(files)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import forensics.filesystems.dissect_fs as beyond_tsk
 from forensics.cross_check import compare_readers
-
 from forensics.errors import ForensicsError, Problem, Stage
-from forensics.filesystems import dissect_fs
 from forensics.schema import CROSS_CHECK
 from forensics.signatures import HEAD_BYTES
 from pipelines.problems import write_problems
@@ -36,11 +35,11 @@ def cross_check_volume(exhibit: OpenExhibit, task: CrossCheck) -> Receipt:
     try:
         source = exhibit.volumes.source(volume)
         head = source.read_at(0, HEAD_BYTES)
-        found = dissect_fs.find_filesystems(source, head, volume=volume, credentials=(), also_tsk_kinds=True)
+        found = beyond_tsk.find_filesystems(source, head, volume=volume, credentials=(), also_tsk_kinds=True)
         if not found:
             message = "dissect recognises no filesystem in it"
             raise ForensicsError(message)  # noqa: TRY301 - one handler for all that keeps the second engine from opening it
-        second = dissect_fs.open_reader(source, found[0], volume=volume, credentials=())
+        second = beyond_tsk.open_reader(source, found[0], volume=volume, credentials=())
         for one in compare_readers(exhibit.reader(volume), second, context.limits):
             if isinstance(one, Problem):
                 problems.append(one)

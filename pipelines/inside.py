@@ -22,15 +22,17 @@ from pipelines.listing import time_columns
 from pipelines.space import NOWHERE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
-    from forensics.content import ContentResult
+    from forensics.content import ContentReader, ContentResult
     from forensics.expansion.walk import Item
+    from forensics.rule_externals import Externals
     from forensics.spooled import SpooledContent
     from pipelines.contents import Batch
 
 SEPARATOR = b"//"
-_OPENERS = (*ALL_OPENERS, DISK_IMAGE)
+OPENERS = (*ALL_OPENERS, DISK_IMAGE)
 _LONGEST_ADDRESS = 1000
 # Formats whose times are the wall clock of the machine that wrote them (PKWARE APPNOTE 4.4.6; MS-CAB, CFFILE).
 _WALL_CLOCK = ("zip", "cab", "rar", "arj", "lha")
@@ -40,12 +42,12 @@ def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, conten
     """Goes through everything inside the content of a row, to the depth and within the bounds of the run."""
     context = batch.exhibit.context
     name, head = row["path"].rpartition("/")[2], content.head()
-    if not any(one.recognises(head, result.mime_type, name) for one in _OPENERS):
+    if not any(one.recognises(head, result.mime_type, name) for one in OPENERS):
         return
     with content.open() as file:
         container = Content(file=file, size=content.size, head=head, mime_type=result.mime_type, name=name)
         walk = _Inside(batch, row)
-        for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=_OPENERS):
+        for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=OPENERS):
             path = f"{row['path']}//{problem.path}" if problem.path else row["path"]
             batch.problems.append(replace(problem, **{**place_of(row), "path": path}))
 
@@ -65,6 +67,25 @@ class _Copy:
         return getattr(self._file, name)
 
 
+def take_copy(
+    contents: ContentReader, item: Item, externals: Callable[[bytes], Externals], name: str
+) -> tuple[ContentResult, Content | None]:
+    """One pass over a member: its result, and its content for a look whether it holds more; the walk lets that go."""
+    assert item.blocks is not None, "the caller has looked"
+    with ExitStack() as kept:
+        result, content = kept.enter_context(contents.opened(item.blocks, item.member.size, externals))
+        if content.spool_failure is not None:
+            return result, None
+        file = kept.enter_context(content.open())
+        copy = cast("BinaryIO", _Copy(file, kept.pop_all()))
+        return result, Content(file=copy, size=content.size, head=content.head(), mime_type=result.mime_type, name=name)
+
+
+def address_chain(item: Item) -> list[str]:
+    """The way to a member from its outermost container, a step each."""
+    return [escape_text(f"{step.opener}: {step.address}")[:_LONGEST_ADDRESS] for step in item.steps]
+
+
 class _Inside:
     """Takes the members of one container."""
 
@@ -81,22 +102,13 @@ class _Inside:
             unread = {**NOTHING, "scan": "skipped" if item.is_cut else "failed", "bytes_read": 0} if reads else NOTHING
             self._batch.entries.add([{**member_row, **unread}])
             return None
-        with ExitStack() as kept:
-            opened = exhibit.contents.opened(item.blocks, item.member.size, partial(self._batch.externals, {**self._row, **member_row}))
-            result, content = kept.enter_context(opened)
-            self._batch.entries.add([{**member_row, **content_columns(member_row, result)}])
-            self._batch.hits.add(hit_rows(exhibit.context.exhibit, member_row, result, NOWHERE.volume_offset))
-            self._batch.problems.extend(replace(problem, **place_of(member_row)) for problem in result.problems)
-            if content.spool_failure is not None:
-                return None
-            file = kept.enter_context(content.open())
-            return Content(
-                file=cast("BinaryIO", _Copy(file, kept.pop_all())),
-                size=content.size,
-                head=content.head(),
-                mime_type=result.mime_type,
-                name=member_row["path"].rpartition("/")[2],
-            )
+        result, content = take_copy(
+            exhibit.contents, item, partial(self._batch.externals, {**self._row, **member_row}), member_row["path"].rpartition("/")[2]
+        )
+        self._batch.entries.add([{**member_row, **content_columns(member_row, result)}])
+        self._batch.hits.add(hit_rows(exhibit.context.exhibit, member_row, result, NOWHERE.volume_offset))
+        self._batch.problems.extend(replace(problem, **place_of(member_row)) for problem in result.problems)
+        return content
 
     def _member_row(self, item: Item) -> dict[str, Any]:
         member, row = item.member, self._row
@@ -115,7 +127,7 @@ class _Inside:
             "kind": str(member.kind),
             "link_target": member.link_target,
             "recovery": str(Recovery.MEMBER),
-            "address_chain": [escape_text(f"{step.opener}: {step.address}")[:_LONGEST_ADDRESS] for step in item.steps],
+            "address_chain": address_chain(item),
             "size": member.size,
             **times,
             "tz_basis": "local, unknown zone" if item.steps[-1].opener in _WALL_CLOCK else "UTC",

@@ -53,6 +53,19 @@ def query_case(case: Case, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]
     if not runs:
         message = f"{case.folder} has no finished run; `evidex process` makes one"
         raise PipelineError(message)
+    return _query(runs, sql)
+
+
+def query_run(run: Path, sql: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
+    """The answer to a SQL statement over one run: column names, then rows.
+
+    Raises:
+        PipelineError: DuckDB refuses the statement.
+    """
+    return _query([run], sql)
+
+
+def _query(runs: Sequence[Path], sql: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
     connection = open_tables(runs)
     try:
         answer = connection.sql(_only_read(connection, sql))

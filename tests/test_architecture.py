@@ -50,12 +50,14 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "dask": ("pipelines/cluster.py",),
     "distributed": ("pipelines/cluster.py",),
+    "dissect.archive": ("forensics/logical/wim.py",),
     "dissect.apfs": ("forensics/filesystems/apfs_container.py",),
     "dissect.fve": ("forensics/layers/argon2_key.py", "forensics/layers/bitlocker_volume.py"),
     "dissect.hypervisor": ("forensics/containers/disk.py",),
     "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
     "dissect.squashfs": ("forensics/filesystems/squashfs_tree.py",),
-    "dissect.target": ("forensics/artifacts/dissect_source.py",),
+    # It runs dissect over an exhibit, and makes the filesystem that dissect reads of files that are no disk.
+    "dissect.target": ("forensics/artifacts/dissect_source.py", "forensics/artifacts/logical_source.py"),
     # AlignedStream, the stream that dissect asks for; CRC-32C; the decoder of LZO.
     "dissect.util": ("forensics/filesystems/btrfs_extents.py", "forensics/filesystems/checksums.py", "forensics/source.py"),
     "dissect.volume": ("forensics/volumes.py",),
@@ -84,6 +86,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "py7zr": ("forensics/expansion/encrypted_7z.py",),
     "pyarrow": ("forensics/", "pipelines/"),  # the form of every table
     "pylibmagic": ("forensics/filetype.py",),  # carries the libmagic that python-magic loads
+    "pyewf": ("forensics/containers/ewf2.py", "forensics/logical/l01.py"),  # disks and files are two things
     "pyfvde": ("forensics/layers/corestorage.py",),
     "pypff": ("forensics/expansion/pst.py",),
     # An open filesystem's primitives, and the listing made of them.

@@ -18,7 +18,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dissect.target import Target, plugin
+from dissect.target import Target, plugin, volume
 from dissect.target.containers.raw import RawContainer
 from dissect.target.exceptions import PluginError, PluginNotFoundError, UnsupportedPluginError
 from dissect.target.helpers import config
@@ -31,10 +31,11 @@ from forensics.errors import ForensicsError
 from forensics.source import SourceStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from forensics.errors import Problem
     from forensics.image import Image
+    from forensics.source import ByteSource
 
 _EXFAT_SIGNATURE = b"EXFAT   "  # bytes 3 to 11 of the boot sector (exFAT specification, 3.1.2)
 # dissect's name for an image on which it finds no operating system.
@@ -121,15 +122,21 @@ class ArtifactSource:
         return target
 
 
-def open_artifact_source(image: Image) -> ArtifactSource:
-    """The image with its volumes and filesystems opened by dissect and its operating system recognised.
+def open_artifact_source(images: Sequence[Image], volumes: Sequence[ByteSource] = ()) -> ArtifactSource:
+    """The exhibit with its volumes and filesystems opened by dissect and its operating system recognised.
+
+    Args:
+        images: its disks.
+        volumes: volumes that were unlocked or put together, which dissect has no credential and perhaps no disks for. It is handed them
+            as disks of their own, and opens no encrypted volume, volume group or array by itself, so that each is there once.
 
     Raises:
         ForensicsError: dissect cannot open it at all.
     """
     remarks = Remarks("")
     target = _new_target()
-    target.disks.add(RawContainer(SourceStream(image)))
+    for source in (*images, *volumes):
+        target.disks.add(RawContainer(SourceStream(source)))
 
     def open_all() -> None:
         _open_filesystems(target, remarks)
@@ -141,7 +148,36 @@ def open_artifact_source(image: Image) -> ArtifactSource:
     with listening(remarks):
         error = attempt(open_all)
     if error is not None:
-        message = f"{image.path.name}: dissect cannot open it for artifacts: {type(error).__name__}: {error}"
+        message = f"{images[0].path.name}: dissect cannot open it for artifacts: {type(error).__name__}: {error}"
+        raise ForensicsError(message) from error
+    return ArtifactSource(target, remarks)
+
+
+def open_filesystem_source(mounts: Sequence[tuple[str, Any]], name: str) -> ArtifactSource:
+    """Files that are no disk, as a system of its own.
+
+    Args:
+        mounts: (mount point, dissect filesystem), e.g. "sysvol" for Windows' own volume and "/" for a Unix root.
+        name: what it is called in messages.
+
+    Raises:
+        ForensicsError: dissect cannot open it at all.
+    """
+    remarks = Remarks("")
+    target = _new_target()
+
+    def open_all() -> None:
+        for point, filesystem in mounts:
+            target.filesystems.add(filesystem)
+            target.fs.mount(point, filesystem)
+        _start_system(target)
+        with contextlib.suppress(PluginError):
+            list(target.get_function("user_details")[0].all_with_home())
+
+    with listening(remarks):
+        error = attempt(open_all)
+    if error is not None:
+        message = f"{name}: dissect cannot open it for artifacts: {type(error).__name__}: {error}"
         raise ForensicsError(message) from error
     return ArtifactSource(target, remarks)
 
@@ -163,9 +199,9 @@ def _new_target() -> Any:
 
 
 def _open_filesystems(target: Any, remarks: Remarks) -> None:
-    """The first half of Target.apply(), without exFAT and without the volumes that make dissect fail."""
+    """The first half of Target.apply(), without exFAT, without what we derive ourselves, and without volumes that make dissect fail."""
     target.disks.apply()
-    volumes = [one for one in target.volumes.entries if not _is_exfat(one, remarks)]
+    volumes = [one for one in target.volumes.entries if not (_is_derived_by_us(one) or _is_exfat(one, remarks))]
     target.volumes.entries = list(volumes)
     if attempt(target.volumes.apply) is not None:
         target.volumes.entries = [one for one in volumes if _opens(one, remarks)]
@@ -179,13 +215,20 @@ def _open_filesystems(target: Any, remarks: Remarks) -> None:
             remember_names(one)
 
 
-def _opens(volume: Any, remarks: Remarks) -> bool:
+def _is_derived_by_us(one: Any) -> bool:
+    """Whether it holds other volumes, which are handed over by themselves where they could be opened; a survey says where not."""
+    found: list[bool] = []
+    attempt(lambda: found.append(bool(volume.is_lvm_volume(one) or volume.is_encrypted(one))))
+    return found == [True]
+
+
+def _opens(one: Any, remarks: Remarks) -> bool:
     """Whether dissect survives this volume alone; if not, a remark says so."""
     alone = _new_target()
-    alone.volumes.add(volume)
+    alone.volumes.add(one)
     error = attempt(alone.volumes.apply)
     if error is not None:
-        what = f"no artifacts are read from the volume at byte {volume.offset}"
+        what = f"no artifacts are read from the volume at byte {one.offset}"
         remarks.note("artifact-volume", what, f"{type(error).__name__}: {error}", "its files are in the table entries, where TSK reads it")
     return error is None
 
@@ -199,14 +242,14 @@ def _start_system(target: Any) -> None:
         correct_environment(target.get_function("pathext")[0])
 
 
-def _is_exfat(volume: Any, remarks: Remarks) -> bool:
+def _is_exfat(one: Any, remarks: Remarks) -> bool:
     sector = b""
     with contextlib.suppress(ForensicsError, OSError):  # what cannot be read is found again when the volume is opened
-        volume.seek(0)
-        sector = volume.read(512)
+        one.seek(0)
+        sector = one.read(512)
     if sector[3:11] != _EXFAT_SIGNATURE:
         return False
-    what = f"no artifacts are read from the exFAT volume at byte {volume.offset}"
+    what = f"no artifacts are read from the exFAT volume at byte {one.offset}"
     why = "dissect returns wrong contents for files on exFAT, so rows read from there could be wrong"
     remarks.note("exfat-artifacts", what, why, "the files themselves are in the table entries, read by TSK")
     return True

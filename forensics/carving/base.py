@@ -49,10 +49,21 @@ class CarvedKind(Protocol):
         max_bytes: the longest that one is taken for.
     """
 
-    name: str
-    signatures: tuple[bytes, ...]
-    signature_offset: int
-    max_bytes: int
+    @property
+    def name(self) -> str:
+        """The kind."""
+
+    @property
+    def signatures(self) -> tuple[bytes, ...]:
+        """Byte strings to look for."""
+
+    @property
+    def signature_offset(self) -> int:
+        """Where they stand in the file."""
+
+    @property
+    def max_bytes(self) -> int:
+        """The longest file."""
 
     def measure(self, source: ByteSource, start: int) -> Measured | None:
         """The file that starts at byte `start`; None if what stands there is none after all. Reads what it needs and no more.

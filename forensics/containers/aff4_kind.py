@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from forensics.containers.aff4 import is_logical
 from forensics.exhibit import Container
 
 if TYPE_CHECKING:
@@ -23,4 +24,4 @@ def aff4_kind(file: SourceFile) -> Container | None:
     tail = file.read_at(max(0, file.size - _SEARCH_BYTES), _SEARCH_BYTES)
     if not _AFF4.search(head) and not _AFF4.search(tail):
         return None
-    return Container.AFF4
+    return Container.AFF4_LOGICAL if is_logical(file) else Container.AFF4

@@ -54,7 +54,7 @@ _FAT = ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))  # Microsoft's 
 _EXT = (0x438, b"\x53\xef")  # ext4 disk layout, s_magic; weak, so the name must agree
 _BOOT = (510, b"\x55\xaa")
 _NAMES = (".dd", ".img", ".raw", ".bin", ".ima", ".vfd", ".001", ".vhd", ".ext4", ".fat", ".iso")
-_SMALLEST = 4096
+_SMALLEST = 64 << 10  # less is a boot sector or the head of an image
 _LIMITS = ListingLimits(orphans=100_000, orphan_bytes=1 << 40, attributes=True)
 
 
@@ -113,10 +113,10 @@ def _volume_members(tree: VolumeTree, volume: str) -> Iterator[Member | Problem]
     taken: list[Entry | Problem | None] = []
     while True:
         taken.clear()
-        error = attempt(lambda: taken.append(next(entries, None)))
-        if error is not None:
-            message = f"the filesystem in volume {volume} could not be listed to its end: {error}"
-            raise ArchiveError(message) from error
+        failure = attempt(lambda: taken.append(next(entries, None)))
+        if failure is not None:
+            message = f"the filesystem in volume {volume} could not be listed to its end: {failure}"
+            raise ArchiveError(message) from failure
         entry = taken[0]
         if entry is None:
             return

@@ -165,3 +165,10 @@ class FilesystemReader(Protocol):
         Raises:
             StreamReadError: there is none.
         """
+
+
+class SpaceReader(FilesystemReader, Protocol):
+    """A reader that lists unallocated space, or raw space, as items."""
+
+    def runs_of(self, address: StreamAddress) -> tuple[tuple[int, int], ...]:
+        """Where an item of unallocated space lies in its volume: (first byte, length), in the item's order."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import forensics.filesystems.dissect_fs as beyond_tsk
 from forensics.errors import FilesystemError
-from forensics.filesystems import dissect_fs
 from forensics.filesystems.found import FoundFilesystem
 from forensics.filesystems.raw_space import RawSpaceReader
 from forensics.filesystems.tsk import TskReader
@@ -58,14 +58,14 @@ def find_filesystems(
     refusal = ""
     found: tuple[FoundFilesystem, ...] = ()
     if forced != "tsk":
-        found = dissect_fs.find_filesystems(source, head, volume=volume, credentials=credentials, also_tsk_kinds=forced == "dissect")
+        found = beyond_tsk.find_filesystems(source, head, volume=volume, credentials=credentials, also_tsk_kinds=forced == "dissect")
     if not found and forced != "dissect":
         try:
             found = (_found_by_tsk(*tsk_media(), head),)
         except FilesystemError as error:
             refusal = str(error)
     if not found and not forced:
-        found = dissect_fs.find_filesystems(source, head, volume=volume, credentials=credentials, also_tsk_kinds=True)
+        found = beyond_tsk.find_filesystems(source, head, volume=volume, credentials=credentials, also_tsk_kinds=True)
     return found, refusal or ("" if found else "dissect recognises no filesystem in it")
 
 
@@ -91,7 +91,7 @@ def open_reader(
         return TskReader(open_filesystem(media, start))
     if found.reader == "logical":
         return open_logical(image, source, credentials=credentials, spool=spool)
-    return dissect_fs.open_reader(source, found, volume=volume, credentials=credentials)
+    return beyond_tsk.open_reader(source, found, volume=volume, credentials=credentials)
 
 
 def _found_by_tsk(media: Any, start: int, head: bytes) -> FoundFilesystem:

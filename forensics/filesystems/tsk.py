@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from forensics.errors import ImageReadError, Problem, Stage, StreamReadError
+from forensics.errors import FilesystemError, ImageReadError, Problem, Stage, StreamReadError
 from forensics.filesystems.allocation.open_allocation import open_allocation
 from forensics.filesystems.deleted_blocks import DeletedBlocks
 from forensics.filesystems.ext_attribute_streams import EXT_ATTRIBUTE_TYPE, ExtAttributeStreams
@@ -73,11 +73,17 @@ class TskReader:
             yield _problem("allocation-not-known", what, allocation.why, "carve the whole volume with another tool")
         deleted = DeletedBlocks(self._opened, allocation.allocation) if limits.overwritten and allocation.allocation is not None else None
         extras = Extras(slack=self.slack if limits.slack else None, deleted=deleted, attributes=attributes)
-        yield from TskListing(self._opened, limits, extras).iter_entries()
+        failure: FilesystemError | None = None
+        try:
+            yield from TskListing(self._opened, limits, extras).iter_entries()
+        except FilesystemError as error:
+            failure = error  # what is unallocated may be listed all the same
         if limits.unallocated:
             yield from self._unallocated().iter_entries()
         if allocation.allocation is not None:
             yield from _unreadable(allocation.allocation)
+        if failure is not None:
+            raise failure
 
     def open_stream(self, address: StreamAddress) -> Stream:
         """The stream at the address.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from forensics.errors import ImageReadError, VolumeError
 from forensics.layers.lvm_snapshot import SnapshotVolume
 from forensics.layers.lvm_thin import ThinPool, ThinVolume
-from forensics.layers.raid_component import Component
+from forensics.layers.raid_component import Component, MissingBytes
 from forensics.layers.raid_copies import ORIGINAL_LAYOUT, LinearArray, MirroredArray, StripedArray, StripedMirrors
 from forensics.layers.raid_parity import ParityArray
 from forensics.layers.unit_source import UnitSource
@@ -105,7 +105,7 @@ class GroupVolumes:
             "thin": self._thin,
             "cache": self._cached,
             "zero": lambda one: _Nothing(one.size),
-            "error": lambda one: _Missing(one.size, "it is an error by definition"),
+            "error": lambda one: MissingBytes(one.size, "it is an error by definition"),
             **dict.fromkeys((*_MIRRORED, *_STRIPED_MIRRORS, *_PARITY), self._raid),
         }
         if kind not in openers:
@@ -141,7 +141,7 @@ class GroupVolumes:
         usable = self._in_step(segment)
         disks = [
             None
-            if isinstance(source, _Missing) or number not in usable
+            if isinstance(source, MissingBytes) or number not in usable
             else Component(source=source, start=start, size=min(size, usable[number]))
             for number, (source, start) in enumerate(self._parts(segment))
         ]
@@ -226,7 +226,7 @@ class GroupVolumes:
         if name in self._disks:
             return self._disks[name], disk.start + start
         self.missing.add(name)
-        return _Missing(disk.start + start + size, f"the disk {name} of its volume group is missing"), disk.start + start
+        return MissingBytes(disk.start + start + size, f"the disk {name} of its volume group is missing"), disk.start + start
 
 
 class _Nothing:
@@ -237,17 +237,6 @@ class _Nothing:
 
     def read_at(self, offset: int, length: int) -> bytes:
         return bytes(max(0, min(length, self.size - offset)))
-
-
-class _Missing:
-    """What is on a disk that is not there."""
-
-    def __init__(self, size: int, why: str) -> None:
-        self.size, self._why = size, why
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        message = f"bytes {offset} to {offset + length - 1} cannot be read: {self._why}"
-        raise ImageReadError(message)
 
 
 def _source(array: Array, size: int) -> ByteSource:

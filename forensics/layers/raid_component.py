@@ -39,6 +39,23 @@ class Component:
         return read_exactly(self.source, self.start + offset, length)
 
 
+class MissingBytes:
+    """A byte source in the place of what is not there."""
+
+    def __init__(self, size: int, why: str) -> None:
+        """`why` completes "bytes 0 to 511 cannot be read: "."""
+        self.size, self._why = size, why
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Nothing.
+
+        Raises:
+            ImageReadError: always.
+        """
+        message = f"bytes {offset} to {offset + length - 1} cannot be read: {self._why}"
+        raise ImageReadError(message)
+
+
 class Array(Protocol):
     """An array put together of components."""
 

@@ -34,7 +34,7 @@ def source(corpus_image):
 
     def source_(identifier):
         if identifier not in opened:
-            opened[identifier] = open_artifact_source(open_image(corpus_image(identifier)))
+            opened[identifier] = open_artifact_source([open_image(corpus_image(identifier))])
         return opened[identifier]
 
     return source_
@@ -135,7 +135,7 @@ def test_other_filesystems_beside_exfat_are_still_mounted(source):
 def test_a_volume_that_makes_dissect_fail_costs_only_its_own_artifacts(bad_input, tmp_path):
     """The damaged Btrfs is of btrfs-progs' fuzz tests; the volume after it is an ext4."""
     btrfs = bad_input("third_party/btrfs_sys-chunk-type-bogus.raw.xz")
-    opened = open_artifact_source(open_image(two_partitions(tmp_path / "disk.raw", btrfs, bad_input("ext4_dirloop.dd.xz"))))
+    opened = open_artifact_source([open_image(two_partitions(tmp_path / "disk.raw", btrfs, bad_input("ext4_dirloop.dd.xz")))])
     assert [one.__type__ for one in opened._opened.filesystems] == ["ext"]
     assert [one.code for one in opened.problems()] == ["artifact-volume"]
     assert "at byte 1048576" in opened.problems()[0].what
@@ -159,7 +159,7 @@ def test_configuration_of_the_host_is_not_read(corpus_image, tmp_path, monkeypat
     (tmp_path / ".targetcfg.py").write_text(f"CACHE_DIR = {str(tmp_path / 'cache')!r}\n")
     (tmp_path / "cache").mkdir()
     monkeypatch.chdir(tmp_path)
-    opened = open_artifact_source(open_image(corpus_image("linux-open")))
+    opened = open_artifact_source([open_image(corpus_image("linux-open"))])
     read_artifact(opened, "commandhistory", exhibit="E1", spool=tmp_path)
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -173,7 +173,7 @@ _SCRIPT = """
     from forensics.artifacts.reader import read_artifact
     from forensics.image import open_image
 
-    source = open_artifact_source(open_image(Path(sys.argv[1])))
+    source = open_artifact_source([open_image(Path(sys.argv[1]))])
     for function in ("shimcache", "services", "runkeys", "ips"):
         table = read_artifact(source, function, exhibit="E1", spool=Path(sys.argv[2]))
         sink = pa.BufferOutputStream()
@@ -200,7 +200,7 @@ def test_artifacts_of_a_real_image_are_the_same_bytes_whatever_the_hash_seed(cor
 def test_reading_artifacts_leaves_the_image_as_it_was(corpus_image, tmp_path):
     path = corpus_image("linux-open")
     before = hashlib.sha256(path.read_bytes()).digest()
-    opened = open_artifact_source(open_image(path))
+    opened = open_artifact_source([open_image(path)])
     for function in functions_for("triage", "linux"):
         read_artifact(opened, function, exhibit="E1", spool=tmp_path)
     assert hashlib.sha256(path.read_bytes()).digest() == before

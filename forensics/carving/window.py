@@ -1,0 +1,52 @@
+"""Bytes of a source behind a start, for walking along a structure: short where the source ends, searched in blocks."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forensics.source import ByteSource
+
+_STEP = 1 << 20
+
+
+class Window:
+    """`source[start : start + limit]`; offsets are counted from `start`."""
+
+    def __init__(self, source: ByteSource, start: int, limit: int) -> None:
+        self._source, self._start = source, start
+        self.size = max(0, min(limit, source.size - start))
+        self._kept = (0, b"")
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes `window[offset : offset + length]`, short at its end."""
+        length = min(length, self.size - offset)
+        if length <= 0 or offset < 0:
+            return b""
+        at, block = self._kept
+        if not (at <= offset and offset + length <= at + len(block)):
+            if length >= _STEP:
+                return self._source.read_at(self._start + offset, length)
+            block = self._source.read_at(self._start + offset, min(_STEP, self.size - offset))
+            self._kept = at, _ = offset, block
+        return block[offset - at : offset - at + length]
+
+    def unpack(self, form: str, offset: int) -> tuple[Any, ...] | None:
+        """Values at the offset; None where the window ends before them."""
+        length = struct.calcsize(form)
+        raw = self.read(offset, length)
+        return struct.unpack(form, raw) if len(raw) == length else None
+
+    def find(self, needle: bytes, offset: int, end: int | None = None) -> int:
+        """Where the needle next stands from `offset`, wholly before `end`; -1 if it does not."""
+        last = self.size if end is None else min(end, self.size)
+        while offset < last:
+            block = self.read(offset, min(_STEP, last - offset))
+            found = block.find(needle)
+            if found >= 0:
+                return offset + found
+            if offset + len(block) >= last:
+                return -1
+            offset += len(block) - len(needle) + 1
+        return -1

@@ -1,0 +1,143 @@
+"""A job for the night: exhibits to process one after the other, from a TOML file.
+
+    case = "night-case"                 # of a path that is not absolute, beside this file
+    examiner = "A. Examiner"
+    case_number = "2026-0142"           # optional, as are agency, profile, rules, credentials, workers, cross_check
+    profile = "standard"
+
+    [[exhibit]]
+    number = "KH-1"
+    images = ["laptop.E01"]             # several are the disks of one exhibit
+
+    [[exhibit]]
+    number = "KH-2"
+    images = ["collection/"]
+    profile = "triage"                  # what stands here wins over what stands above
+
+A job can be run again: an exhibit that has a finished run is passed over, one that was interrupted goes on. One that fails does not keep
+the others from being done.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from forensics.credentials import Credential, read_credentials
+from forensics.digests import parse_expected
+from pipelines.case import check_exhibit
+from pipelines.errors import RunError
+from pipelines.exhibits import parse_readers
+from pipelines.profiles import Profile
+from pipelines.run import ProcessRequest, Signer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SETTINGS: dict[str, type] = {
+    "profile": str,
+    "rules": list,
+    "credentials": str,
+    "workers": int,
+    "cross_check": bool,
+    "readers": list,
+    "expect_hash": str,
+    "accept_mismatch": str,
+}
+_JOB: dict[str, type] = {"case": str, "examiner": str, "case_number": str, "agency": str, "exhibit": list, **_SETTINGS}
+_EXHIBIT: dict[str, type] = {"number": str, "images": list, **_SETTINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What the command line states for all exhibits of a job: who signs, the rules that are shipped, secrets of the environment, host."""
+
+    signer: Signer
+    rules: tuple[Path, ...]
+    credentials: tuple[Credential, ...]
+    host: str
+
+
+def read_job(path: Path, settings: JobSettings) -> tuple[ProcessRequest, ...]:
+    """The requests of the job, in its order.
+
+    Raises:
+        RunError: the file cannot be read or is not of the form above; the message says where.
+        CredentialError: a credentials file that it names cannot be used.
+    """
+    try:
+        stored = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"{path}: the job cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise RunError(message) from error
+    _check(stored, _JOB, f"{path}")
+    for name in ("case", "examiner", "exhibit"):
+        if not stored.get(name):
+            message = f"{path}: {name} is missing or empty"
+            raise RunError(message)
+    requests = tuple(_request(path, stored, one, number, settings) for number, one in enumerate(stored["exhibit"], start=1))
+    numbers = [one.exhibit for one in requests]
+    twice = next((number for number in numbers if numbers.count(number) > 1), None)
+    if twice is not None:
+        message = f"{path}: exhibit {twice} stands there twice; give each exhibit a number of its own"
+        raise RunError(message)
+    return requests
+
+
+def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings: JobSettings) -> ProcessRequest:
+    where = f"{path}: exhibit {number}"
+    if not isinstance(stored, dict):
+        message = f"{where} is no table"
+        raise RunError(message)
+    _check(stored, _EXHIBIT, where)
+    if not stored.get("number") or not stored.get("images"):
+        message = f"{where} must have a number and images"
+        raise RunError(message)
+    chosen = {name: stored.get(name, job.get(name)) for name in _SETTINGS}
+    profile = chosen["profile"] or str(Profile.STANDARD)
+    if profile not in set(Profile):
+        message = f"{where}: profile must be one of {', '.join(Profile)}"
+        raise RunError(message)
+    if chosen["expect_hash"] is not None:
+        parse_expected(chosen["expect_hash"])
+    beside = path.parent
+    credentials = read_credentials(beside / chosen["credentials"]) if chosen["credentials"] else ()
+    return ProcessRequest(
+        images=tuple(beside / image for image in _texts(stored["images"], where)),
+        case=beside / job["case"],
+        exhibit=check_exhibit(stored["number"]),
+        examiner=job["examiner"],
+        case_number=job.get("case_number", ""),
+        agency=job.get("agency", ""),
+        profile=Profile(profile),
+        rules=tuple(beside / rule for rule in _texts(chosen["rules"], where)) if chosen["rules"] else settings.rules,
+        signer=settings.signer,
+        workers=chosen["workers"],
+        expect_hash=chosen["expect_hash"],
+        accept_mismatch=chosen["accept_mismatch"],
+        credentials=(*credentials, *settings.credentials),
+        readers=parse_readers(_texts(chosen["readers"] or [], where)),
+        cross_check=bool(chosen["cross_check"]),
+        host=settings.host,
+    )
+
+
+def _check(stored: dict[str, Any], form: dict[str, type], where: str) -> None:
+    for name, value in stored.items():
+        if name not in form:
+            message = f"{where}: {name!r} is not known; there are: {', '.join(form)}"
+            raise RunError(message)
+        if not isinstance(value, form[name]) or (form[name] is int and isinstance(value, bool)):
+            message = f"{where}: {name} must be {_WORDS[form[name]]}"
+            raise RunError(message)
+
+
+def _texts(values: list[Any], where: str) -> tuple[str, ...]:
+    if not all(isinstance(value, str) and value for value in values):
+        message = f"{where}: a list holds something else than texts"
+        raise RunError(message)
+    return tuple(values)
+
+
+_WORDS = {str: "a text in quotes", list: "a list in brackets", int: "a whole number", bool: "true or false"}
