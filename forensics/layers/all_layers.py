@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from forensics.layers.bitlocker import BitLocker
 from forensics.layers.corestorage import CoreStorage
+from forensics.layers.dynamic_disk import DynamicDisk
 from forensics.layers.luks import Luks
 from forensics.layers.lvm import Lvm
 from forensics.layers.md import Md
@@ -15,4 +16,4 @@ from forensics.layers.veracrypt import VeraCrypt
 if TYPE_CHECKING:
     from forensics.layers.base import Layer
 
-ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), VeraCrypt(), Md(), Lvm(), ShadowCopies())
+ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), VeraCrypt(), Md(), DynamicDisk(), Lvm(), ShadowCopies())

@@ -160,10 +160,12 @@ def _grouped(members: Sequence[Member]) -> tuple[list[_Group], list[Locked]]:
     for member in members:
         try:
             head = read_head(member.source)
-            found.setdefault(head.group, []).append((read_database(member.source, head), member, head))
+            database = read_database(member.source, head)
         except (VolumeError, ImageReadError) as error:
             why = escape_text(str(error))
             locked.append(Locked(volume=member.volume, name=_NAME, code="volume-not-read", why=why, advice=_ADVICE, encrypted=False))
+            continue
+        found.setdefault(head.group, []).append((database, member, head))
     groups = []
     for disks in found.values():
         newest = max(disks, key=lambda one: one[0].sequence)
