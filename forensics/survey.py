@@ -102,10 +102,11 @@ class _Surveyor:
         return [(layer, taken[layer.name]) for layer in ALL_LAYERS if layer.name in taken]
 
     def _is_plain(self, name: str) -> bool:
-        """Whether the volume can hold no layer: a gap, logical evidence, or already too deep."""
+        """Whether the volume can hold no layer: a gap, logical evidence, an earlier state (of which later ones are no part), too deep."""
         found = self._found[name]
-        container = self._disks.images[found.node.disk].container
-        return found.is_gap or container in LOGICAL_KINDS or name.count(".") >= _DEEPEST or found.node.size_bytes == 0
+        if found.is_gap or found.node.snapshot or found.node.size_bytes == 0:
+            return True
+        return self._disks.images[found.node.disk].container in LOGICAL_KINDS or name.count(".") >= _DEEPEST
 
     def _unfold(self, layer: Layer, members: list[Member]) -> list[str]:
         """The volumes that the layer makes of its members; records what stays locked."""

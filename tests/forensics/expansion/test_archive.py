@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -78,6 +80,42 @@ def test_ar_and_the_deb_made_of_it_are_read(made: Callable[[str], bytes]) -> Non
     assert problems == []
     assert [one.path for one in got if len(one.item.steps) == 1] == ["debian-binary", "data.tar.gz"]
     assert dict.fromkeys(FILES.values()).keys() <= {one.content for one in got}
+
+
+def test_an_rpm_package_gives_its_files_as_rpm2cpio_does(made: Callable[[str], bytes], tmp_path: Path) -> None:
+    """Lead, signature header padded to 8 bytes, header, and the payload (RPM package file format, rpm.org)."""
+    made("find d | cpio -o -H newc > payload")
+    name, compressor = b"p\0", b"gzip\0"
+    index = struct.pack(">4I4I", 1000, 6, 0, 1, 1125, 6, len(name), 1)  # RPMTAG_NAME and RPMTAG_PAYLOADCOMPRESSOR, strings
+    store = name + compressor
+    header = b"\x8e\xad\xe8\x01" + bytes(4) + struct.pack(">2I", 2, len(store)) + index + store
+    signature = b"\x8e\xad\xe8\x01" + bytes(4) + struct.pack(">2I", 1, 4) + struct.pack(">4I", 1000, 4, 0, 1) + bytes(4)
+    lead = b"\xed\xab\xee\xdb\3\0" + struct.pack(">2H66s2H16x", 0, 1, b"p-1-1", 1, 5)
+    packed = gzip.compress((tmp_path / "payload").read_bytes(), mtime=0)
+    data = lead + signature + bytes(-len(signature) % 8) + header + packed
+    got, problems = walk(data, "p.rpm")
+    assert problems == []
+    found = {one.path: one.content for one in got if one.item.member.kind is Kind.FILE}
+    assert found == FILES
+    if shutil.which("rpm2archive") is None and shutil.which("rpm2cpio") is None and not os.environ.get("CI"):
+        pytest.skip("rpm2cpio is not installed")
+    (tmp_path / "p.rpm").write_bytes(data)
+    done = subprocess.run(["rpm2cpio", "p.rpm"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.stdout == (tmp_path / "payload").read_bytes()
+
+
+def test_the_pages_of_a_web_archive_come_as_they_were_fetched() -> None:
+    """WARC 1.0 (ISO 28500), 4 and 6.3: header fields, blank line, block, two blank lines."""
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>hello</html>"
+    fields = (
+        b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://example.org/a/b.html\r\nWARC-Date: 2001-09-09T01:46:40Z\r\n"
+        b"WARC-Record-ID: <urn:uuid:92283950-ef2f-4d72-b224-f54c6ec90bb0>\r\nContent-Type: application/http; msgtype=response\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(page)
+    )
+    got, problems = walk(fields + page + b"\r\n\r\n", "a.warc")
+    assert problems == []
+    assert [(one.content, one.failure) for one in got if one.item.member.kind is Kind.FILE] == [(page, "")]
+    assert got[-1].item.member.times.modified == 10**18
 
 
 def test_links_holes_and_special_files_of_a_tar_are_told() -> None:
