@@ -1,4 +1,4 @@
-"""FileVault 2 on CoreStorage volumes through libfvde. The owner file of libfvde-python.
+"""FileVault 2 on CoreStorage volumes: those of the common shape read here, others through libfvde. The owner file of libfvde-python.
 
 References:
     libfvde documentation, "FileVault Drive Encryption (FVDE)".
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyfvde
 
 from forensics.credentials import CredentialKind, of_kind
-from forensics.errors import VolumeError
+from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
-from forensics.layers.library_source import LibrarySource, tried
+from forensics.layers.filevault import read_filevault
+from forensics.layers.library_source import LibrarySource, library_words, tried
 from forensics.layers.locking import locked_volume, unreadable_volume
 from forensics.names import escape_text
 from forensics.source import SourceStream
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from forensics.credentials import Credential
     from forensics.layers.base import Member
+    from forensics.layers.filevault import FileVault
     from forensics.source import ByteSource
 
 _NAME = "FileVault 2 (CoreStorage)"
 _OPENS = "a passphrase or a recovery key"
+_UNLOCKED = "CoreStorage logical volume, unlocked"
 _KINDS = (CredentialKind.PASSPHRASE, CredentialKind.RECOVERY_KEY)
 
 
@@ -44,28 +47,64 @@ class CoreStorage:
         """The logical volumes of each member that open."""
         derived: list[Derived] = []
         locked: list[Locked] = []
+        problems: list[Problem] = []
         for member in members:
-            for found in _volumes(member, of_kind(credentials, member.volume, *_KINDS)):
-                (derived if isinstance(found, Derived) else locked).append(found)  # type: ignore[arg-type]
-        return Unfolded(derived=tuple(derived), locked=tuple(locked))
+            usable = of_kind(credentials, member.volume, *_KINDS)
+            try:
+                volume = read_filevault(member.source)
+            except (VolumeError, ImageReadError) as error:
+                found = _volumes(member, usable, str(error))
+            else:
+                found = [_common(member, volume, usable)]
+                if volume.fault:
+                    problems.append(_damaged(member.volume, volume.fault))
+            derived.extend(one for one in found if isinstance(one, Derived))
+            locked.extend(one for one in found if isinstance(one, Locked))
+        return Unfolded(derived=tuple(derived), locked=tuple(locked), problems=tuple(problems))
 
     def open_derived(self, derived: Derived, members: Sequence[Member], credentials: tuple[Credential, ...]) -> ByteSource:
         """The plain bytes, unlocked again as before."""
         (member,) = members
         usable = tuple(one for one in of_kind(credentials, member.volume, *_KINDS) if one.kind == derived.unlocked_with)
-        opened, error = tried(lambda: _group(member.source))
-        if error is None:
-            kind, error = tried(lambda: _unlock(opened.logical(int(derived.key)), usable))
-            if error is None and kind is not None:
+        if not derived.key:
+            try:
+                volume = read_filevault(member.source)
+            except ImageReadError as error:
+                message = f"volume {member.volume}: its FileVault metadata cannot be read: {error}"
+                raise VolumeError(message) from error
+            key = next((key for one in usable if (key := volume.key(one.value))), None)
+            if key is not None:
+                return volume.plain(member.source, key)
+        else:
+            opened, failed = tried(lambda: _Group(member.source))
+            kind = tried(lambda: _unlock(opened.logical(int(derived.key)), usable))[0] if failed is None else None
+            if kind is not None:
                 return _LogicalSource(opened, int(derived.key), derived)
         message = f"volume {member.volume}: the CoreStorage volume cannot be unlocked again"
-        raise VolumeError(message) from None
+        raise VolumeError(message)
 
 
-def _volumes(member: Member, usable: tuple[Credential, ...]) -> list[Derived | Locked]:
-    opened, error = tried(lambda: _group(member.source))
+def _common(member: Member, volume: FileVault, usable: tuple[Credential, ...]) -> Derived | Locked:
+    """A volume of the common shape."""
+    opener = next((one for one in usable if volume.key(one.value) is not None), None)
+    if opener is None:
+        return locked_volume(member.volume, _NAME, tried=usable, opens=_OPENS)
+    return Derived(
+        layer=CoreStorage.name,
+        parents=(member.volume,),
+        key="",
+        name=escape_text(volume.name),
+        what=_UNLOCKED,
+        size=volume.size,
+        unlocked_with=str(opener.kind),
+    )
+
+
+def _volumes(member: Member, usable: tuple[Credential, ...], fault: str) -> list[Derived | Locked]:
+    """The logical volumes that libfvde finds in a volume of another shape; `fault` is what kept us from reading it."""
+    opened, error = tried(lambda: _Group(member.source))
     if error is not None:
-        return [unreadable_volume(member.volume, _NAME, f"libfvde cannot open it: {error}")]
+        return [unreadable_volume(member.volume, _NAME, escape_text(f"{fault}; libfvde: {library_words(error)}"))]
     return [_volume(member, opened, number, usable) for number in range(opened.count)]
 
 
@@ -81,10 +120,15 @@ def _volume(member: Member, opened: _Group, number: int, usable: tuple[Credentia
         parents=(member.volume,),
         key=str(number),
         name=escape_text(str(logical.get_name() or "")),
-        what="CoreStorage logical volume, unlocked" if kind else "CoreStorage logical volume",
+        what=_UNLOCKED if kind else "CoreStorage logical volume",
         size=int(logical.get_size()),
         unlocked_with=kind,
     )
+
+
+def _damaged(volume: str, fault: str) -> Problem:
+    what = f"not all copies of the metadata of volume {volume} are whole; a whole one was used"
+    return Problem(stage=Stage.VOLUMES, code="volume-metadata-damaged", what=what, why=escape_text(fault), volume=volume)
 
 
 class _Group:
@@ -108,10 +152,6 @@ class _LogicalSource(LibrarySource):
     def __init__(self, group: _Group, number: int, derived: Derived) -> None:
         super().__init__(group.logical(number), derived.size, derived.what)
         self._group = group
-
-
-def _group(source: ByteSource) -> _Group:
-    return _Group(source)
 
 
 def _unlock(logical: Any, usable: tuple[Credential, ...]) -> str | None:
