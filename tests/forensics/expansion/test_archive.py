@@ -84,24 +84,24 @@ def test_ar_and_the_deb_made_of_it_are_read(made: Callable[[str], bytes]) -> Non
 
 def test_an_rpm_package_gives_its_files_as_rpm2cpio_does(made: Callable[[str], bytes], tmp_path: Path) -> None:
     """Lead, signature header padded to 8 bytes, header, and the payload (RPM package file format, rpm.org)."""
-    made("find d | cpio -o -H newc > payload")
+    payload = made("find d | cpio -o -H newc > out")
     name, compressor = b"p\0", b"gzip\0"
     index = struct.pack(">4I4I", 1000, 6, 0, 1, 1125, 6, len(name), 1)  # RPMTAG_NAME and RPMTAG_PAYLOADCOMPRESSOR, strings
     store = name + compressor
     header = b"\x8e\xad\xe8\x01" + bytes(4) + struct.pack(">2I", 2, len(store)) + index + store
     signature = b"\x8e\xad\xe8\x01" + bytes(4) + struct.pack(">2I", 1, 4) + struct.pack(">4I", 1000, 4, 0, 1) + bytes(4)
     lead = b"\xed\xab\xee\xdb\3\0" + struct.pack(">2H66s2H16x", 0, 1, b"p-1-1", 1, 5)
-    packed = gzip.compress((tmp_path / "payload").read_bytes(), mtime=0)
+    packed = gzip.compress(payload, mtime=0)
     data = lead + signature + bytes(-len(signature) % 8) + header + packed
     got, problems = walk(data, "p.rpm")
     assert problems == []
     found = {one.path: one.content for one in got if one.item.member.kind is Kind.FILE}
     assert found == FILES
-    if shutil.which("rpm2archive") is None and shutil.which("rpm2cpio") is None and not os.environ.get("CI"):
+    if shutil.which("rpm2cpio") is None and not os.environ.get("CI"):
         pytest.skip("rpm2cpio is not installed")
     (tmp_path / "p.rpm").write_bytes(data)
     done = subprocess.run(["rpm2cpio", "p.rpm"], cwd=tmp_path, capture_output=True, check=False)
-    assert done.stdout == (tmp_path / "payload").read_bytes()
+    assert done.stdout == payload
 
 
 def test_the_pages_of_a_web_archive_come_as_they_were_fetched() -> None:
