@@ -37,6 +37,7 @@ RESERVED = "reserved; a partition of this type holds no filesystem; its bytes we
 _GAP = "outside every volume; its bytes were read as raw space"
 _ADVICE_UNLOCK = "give a credential for it (--credentials), or image the volume unlocked"
 _ADVICE_OTHER_TOOL = "read the volume with a tool that knows this kind"
+_BOOT_SECTORS = {b"NTFS    ": "NTFS", b"EXFAT   ": "exFAT"}  # what stands at byte 3
 _DEEPEST = 8  # layers upon layers; no real disk has more than four
 
 
@@ -240,7 +241,8 @@ class _Surveyor:
         found = self._found[name]
         size = found.node.size_bytes
         known_as = signature.name if signature is not None else None
-        encrypted = (signature is not None and signature.encrypted) or (signature is None and "ncrypt" in why)
+        is_plain = self._head(name)[3:11] in _BOOT_SECTORS
+        encrypted = (signature is not None and signature.encrypted) or (signature is None and "ncrypt" in why and not is_plain)
         if signature is None and found.tile is not None and found.tile.type in _WITHOUT_FILESYSTEM:
             self._take_as_raw(name, None, RESERVED)
             return
@@ -256,7 +258,13 @@ class _Surveyor:
         if signature is not None and signature.swap:
             self._take_as_raw(name, known_as, f"{known_as}: memory that was swapped out; its bytes were read as raw space")
             return
-        if known_as is not None:
+        boot_sector = _BOOT_SECTORS.get(self._head(name)[3:11])
+        if boot_sector is not None:
+            reason = (
+                f"a boot sector of {boot_sector} is there, and no filesystem behind it that can be opened; its bytes were read as raw space"
+            )
+            what, cause = f"the {boot_sector} filesystem in volume {name} could not be opened; no file in it was listed", why
+        elif known_as is not None:
             reason = f"{known_as} is not read by this version; its bytes were read as raw space"
             what, cause = f"volume {name} holds {known_as}; no file in it was listed", reason
         else:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from forensics.boundary import attempt
 from forensics.content import iter_blocks
 from forensics.filesystems.base import Content, Recovery, StreamAddress
+from forensics.logical.stated import Computed, stated_problem
 from forensics.rule_externals import Externals, filetype_word
 from forensics.schema import CARVED, ENTRIES, HITS
 from pipelines.carve import carve
@@ -132,6 +133,9 @@ class Batch:
             is_first_name = self._last is None or self._last[0] != key
             self._last = (key, result)
             self.bytes_read += result.bytes_read
+            if result.is_whole:
+                wrong = stated_problem(stream, Computed(md5=result.md5, sha1=result.sha1, sha256=result.sha256))
+                self.problems.extend([replace(wrong, **place_of(row))] if wrong is not None else [])
             pieces = self._pieces(row, address)
             self.hits.add(hit_rows(self.exhibit.context.exhibit, row, result, pieces.volume_offset))
             yield result
