@@ -45,7 +45,7 @@ class FoundVolume:
 
     @property
     def reader(self) -> str:
-        """Engine that lists it: tsk, dissect, pycdlib, logical, raw, or none."""
+        """Engine that lists it: tsk, dissect, evidex, logical, raw, or none."""
         return self.node.found.reader if self.node.found is not None else "none"
 
     @property

@@ -122,7 +122,7 @@ VOLUMES = Table(
         column("encrypted", pa.bool_(), "whether the volume is encrypted and was not unlocked", required=True),
         column("unlocked_with", TEXT, "kind of the credential that unlocked it; null where none was needed or none fits"),
         column(
-            "reader", TEXT, "engine that read it: tsk, dissect, pycdlib, logical, raw (no filesystem, its bytes), or none", required=True
+            "reader", TEXT, "engine that read it: tsk, dissect, evidex, logical, raw (no filesystem, its bytes), or none", required=True
         ),
         column("status", TEXT, "read, raw (its bytes were read), unfolded (volumes derived from it are read), or not read", required=True),
         column("reason", TEXT, "why no filesystem was read in it; empty where one was", required=True),

@@ -122,9 +122,18 @@ def _is_old_cpio(head: bytes) -> bool:
     return 1 < length <= 4096 and head[25 + length : 26 + length] == b"\0"  # noqa: PLR2004
 
 
+def _is_compress(head: bytes) -> bool:
+    # Two bytes of signature only; so the third must state codes of 9 to 16 bits and set no reserved bit, and the first code, of nine bits,
+    # must be a byte (ncompress, compress.c).
+    if head[:2] != b"\x1f\x9d" or len(head) < _COMPRESS_HEADER:
+        return False
+    return not head[2] & 0x60 and 9 <= head[2] & 0x1F <= 16 and not (head[4:5] or b"\0")[0] & 1  # noqa: PLR2004
+
+
 _TAR_BLOCK = 512
 _HEAD_BYTES = 64
 _OLD_CPIO_HEADER = 26
+_COMPRESS_HEADER = 3
 
 TAR = Archive(name="tar", formats=("tar",), is_start=_is_tar, skippable=True)
 CPIO = Archive(
@@ -146,4 +155,4 @@ LZ4 = Archive(
     suffixes=(".lz4",),
 )
 LZIP = Archive(name="lzip", formats=("raw",), filters=("lzip",), is_start=_begins(b"LZIP\x01"), suffixes=(".lz", ".tlz=.tar"))
-COMPRESS = Archive(name="compress", formats=("raw",), filters=("compress",), is_start=_begins(b"\x1f\x9d"), suffixes=(".z", ".taz=.tar"))
+COMPRESS = Archive(name="compress", formats=("raw",), filters=("compress",), is_start=_is_compress, suffixes=(".z", ".taz=.tar"))

@@ -10,7 +10,7 @@ class FoundFilesystem:
     """One filesystem inside a volume; an APFS container, for one, holds several.
 
     Attributes:
-        reader: engine that reads it: "tsk", "dissect", "pycdlib", "logical" or "raw".
+        reader: engine that reads it: "tsk", "dissect", "evidex", "logical" or "raw".
         filesystem: its name: "ntfs", "xfs", "btrfs", "apfs", "udf", "tar", …
         selector: what tells it from the others in its volume, stable for the same evidence; "" where it is the only one.
         label: its own label; None where it has none.

@@ -53,7 +53,7 @@ class InodeNode:
 
 
 def byte_order(head: bytes) -> str | None:
-    """ "<" or ">" of a volume that begins as a JFFS2 log does; None for others. An erased block may come first on real flash."""
+    """Say "<" or ">" of a volume that begins as a JFFS2 log does, None of others. An erased block may come first on real flash."""
     for order, magic in (("<", b"\x85\x19"), (">", b"\x19\x85")):
         if head[:2] == magic and len(head) >= _HEADER and _holds(head[: _HEADER - 4], head[_HEADER - 4 : _HEADER], order):
             return order
@@ -101,7 +101,21 @@ def _parse(raw: bytes, kind: int, order: str, place: int) -> NameNode | InodeNod
         if 68 + stored > len(raw):
             return f"the inode node at byte {place} states more data than it holds"
         return InodeNode(
-            inode, version, mode, owner, group, file_size, accessed, modified, changed, offset, stored, size, compression, checksum, place + 68
+            inode,
+            version,
+            mode,
+            owner,
+            group,
+            file_size,
+            accessed,
+            modified,
+            changed,
+            offset,
+            stored,
+            size,
+            compression,
+            checksum,
+            place + 68,
         )
     return None
 

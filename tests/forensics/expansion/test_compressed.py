@@ -43,6 +43,12 @@ def test_what_a_program_packed_comes_out_right(program: str) -> None:
     assert [(one.path, one.content, one.failure) for one in got] == [("a", CONTENT, "")]
 
 
+@pytest.mark.parametrize("head", [b"\x1f\x9d", b"\x1f\x9d\x08aa", b"\x1f\x9d\x91aa", b"\x1f\x9d\xb0aa", b"\x1f\x9d\x90aa"])
+def test_two_bytes_alone_make_no_file_of_compress(head: bytes) -> None:
+    """The third byte states the longest code, 9 to 16 bits, and has reserved bits; the first code is a byte, its ninth bit clear."""
+    assert walk(head + bytes(100), "a") == ([], [])
+
+
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zstd"])
 def test_streams_one_behind_the_other_are_one_content(kind: str) -> None:
     packed, name = PACKED[kind]
