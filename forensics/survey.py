@@ -151,13 +151,13 @@ class _Surveyor:
 
     def _lock(self, locked: Locked) -> None:
         found = self._found[locked.volume]
-        reason = f"{locked.name}: {locked.why}"
-        self._found[locked.volume] = replace(found, filesystem=locked.name, encrypted=locked.encrypted, reason=reason)
+        signature = identify(self._head(locked.volume))
+        # What its first bytes say is as exact or more: "BitLocker To Go".
+        name = signature.name if signature is not None and signature.name.startswith(locked.name) else locked.name
+        self._found[locked.volume] = replace(found, filesystem=name, encrypted=locked.encrypted, reason=f"{name}: {locked.why}")
         what = f"volume {locked.volume} is locked" if locked.encrypted else f"volume {locked.volume} could not be put together"
         self._problems.append(
-            _problem(
-                locked.volume, found.node.size_bytes, locked.code, what=f"{what} ({locked.name})", why=locked.why, advice=locked.advice
-            )
+            _problem(locked.volume, found.node.size_bytes, locked.code, what=f"{what} ({name})", why=locked.why, advice=locked.advice)
         )
 
     def _look(self, name: str, head: bytes) -> None:
@@ -221,6 +221,8 @@ class _Surveyor:
             self._problems.append(_problem(name, size, code, what=what, why=filesystem.reason, advice=advice))
             reason = f"{filesystem.filesystem}: {filesystem.reason}"
             self._found[name] = replace(found, filesystem=filesystem.filesystem, encrypted=filesystem.encrypted, reason=reason)
+            if not filesystem.encrypted and found.tile is not None:  # damaged: what can be carved in it still can
+                self._take_as_raw(name, filesystem.filesystem, f"{reason}; its bytes were read as raw space")
             return
         node = replace(found.node, found=filesystem)
         self._tree.put(node)
@@ -241,24 +243,20 @@ class _Surveyor:
         found = self._found[name]
         size = found.node.size_bytes
         known_as = signature.name if signature is not None else None
-        is_plain = self._head(name)[3:11] in _BOOT_SECTORS
-        encrypted = (signature is not None and signature.encrypted) or (signature is None and "ncrypt" in why and not is_plain)
         if signature is None and found.tile is not None and found.tile.type in _WITHOUT_FILESYSTEM:
             self._take_as_raw(name, None, RESERVED)
             return
-        if encrypted:
-            reason = f"encrypted with {known_as}; no credential opened it" if known_as else why
-            what = f"volume {name} is locked" if known_as else f"volume {name} seems to be encrypted"
-            self._problems.append(_problem(name, size, "volume-encrypted", what=what, why=reason, advice=_ADVICE_UNLOCK))
+        if signature is not None and signature.encrypted:
+            reason = f"encrypted with {known_as}; no credential opened it"
+            self._problems.append(
+                _problem(name, size, "volume-encrypted", what=f"volume {name} is locked", why=reason, advice=_ADVICE_UNLOCK)
+            )
             self._found[name] = replace(found, filesystem=known_as, encrypted=True, reason=reason)
-            if signature is None:  # a guess by its entropy: what looks encrypted may only be compressed
-                self._take_as_raw(name, None, reason)
-                self._found[name] = replace(self._found[name], encrypted=True)
             return
         if signature is not None and signature.swap:
             self._take_as_raw(name, known_as, f"{known_as}: memory that was swapped out; its bytes were read as raw space")
             return
-        boot_sector = _BOOT_SECTORS.get(self._head(name)[3:11])
+        boot_sector, advice = _BOOT_SECTORS.get(self._head(name)[3:11]), _ADVICE_OTHER_TOOL
         if boot_sector is not None:
             reason = (
                 f"a boot sector of {boot_sector} is there, and no filesystem behind it that can be opened; its bytes were read as raw space"
@@ -268,9 +266,13 @@ class _Surveyor:
             reason = f"{known_as} is not read by this version; its bytes were read as raw space"
             what, cause = f"volume {name} holds {known_as}; no file in it was listed", reason
         else:
-            reason = "no filesystem was recognised; its bytes were read as raw space"
-            what, cause = f"no filesystem was recognised in volume {name}; no file in it was listed", why
-        self._problems.append(_problem(name, size, "volume-not-read", what=what, why=cause, advice=_ADVICE_OTHER_TOOL))
+            # TSK tells by the entropy of the first bytes; what looks encrypted may only be compressed.
+            looks_random = "ncrypt" in why
+            guess = "; its bytes look random: it may be encrypted in a way that leaves no mark (VeraCrypt), or compressed"
+            reason = f"no filesystem was recognised{guess if looks_random else ''}; its bytes were read as raw space"
+            what, cause = f"no filesystem was recognised in volume {name}; no file in it was listed", reason if looks_random else why
+            advice = f"if it is encrypted, {_ADVICE_UNLOCK}" if looks_random else advice
+        self._problems.append(_problem(name, size, "volume-not-read", what=what, why=cause, advice=advice))
         self._take_as_raw(name, known_as, reason)
 
     def _name_unused_forcing(self) -> None:

@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING
 
 from running import unpack
 
-from forensics.image import open_image
-from forensics.survey import Survey, survey
+from forensics.disks import open_disks
+from forensics.survey import survey
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from forensics.found_volume import Survey
 
 
 def _survey(path: Path, media: bytes | None = None) -> Survey:
     if media is not None:
         path.write_bytes(media)
-    with open_image(path) as image:
-        return survey(image)
+    with open_disks([path]) as disks:
+        return survey(disks, spool=path.parent)
 
 
 def test_filesystems_and_labels_are_those_that_mkfs_was_told(tmp_path: Path) -> None:
     """sample_images/ntfs_mbr.py and gpt_fat32_ext4.py give the labels to mkntfs, mkfs.fat and mke2fs."""
     ntfs = _survey(unpack("ntfs-mbr", tmp_path / "a.dd"))
     gpt = _survey(unpack("gpt-fat32-ext4", tmp_path / "b.dd"))
-    found = [(v.filesystem, v.label, v.reader) for v in (*ntfs.volumes, *gpt.volumes) if not v.extent.is_gap]
+    found = [(v.filesystem, v.node.found.label, v.reader) for v in (*ntfs.volumes, *gpt.volumes) if v.node.found and not v.is_gap]
     assert found == [("ntfs", "EVIDEX", "tsk"), ("fat32", "EVIDEX", "tsk"), ("ext4", "evidex", "tsk")]
     assert ntfs.problems == gpt.problems == ()
 
@@ -38,7 +40,9 @@ def test_a_locked_volume_is_not_opened_whatever_coat_it_wears(tmp_path: Path) ->
     media[424:440] = uuid.UUID("4967D63B-2E29-4AD8-8399-F6A339E3D001").bytes_le
     found = _survey(tmp_path / "locked.dd", bytes(media))
     assert [(v.filesystem, v.encrypted, v.is_read) for v in found.volumes] == [("BitLocker To Go", True, False)]
-    assert [p.code for p in found.problems] == ["volume-encrypted"]
+    # Its boot sector alone says what it is; the metadata that hold its keys are not there.
+    assert [p.code for p in found.problems] == ["volume-not-read"]
+    assert "BitLocker To Go" in found.problems[0].what
 
 
 def test_a_filesystem_larger_than_its_image_is_said_to_be_cut_off(tmp_path: Path) -> None:
@@ -48,16 +52,25 @@ def test_a_filesystem_larger_than_its_image_is_said_to_be_cut_off(tmp_path: Path
     assert "filesystem-cut-off" in {p.code for p in found.problems}
 
 
-def test_what_holds_nothing_known_is_a_problem_and_not_read(tmp_path: Path) -> None:
+def test_what_holds_nothing_known_is_a_problem_and_read_as_raw_space(tmp_path: Path) -> None:
     for name, media in (("zero.dd", bytes(1 << 20)), ("random.dd", random.Random(3).randbytes(1 << 20)), ("tiny.dd", b"x")):
         found = _survey(tmp_path / name, media)
-        assert [v.is_read for v in found.volumes] == [False]
+        assert [(v.reader, v.status) for v in found.volumes] == [("raw", "raw")]
         assert [p.code for p in found.problems] == ["volume-not-read"]
         assert found.volumes[0].reason
-        assert sum(v.extent.size_bytes for v in found.volumes) == len(media)
+        assert sum(v.tile.size_bytes for v in found.volumes if v.tile) == len(media)
 
 
-def test_a_known_filesystem_that_is_not_read_is_named(tmp_path: Path) -> None:
+def test_a_known_filesystem_that_cannot_be_opened_is_named_and_its_bytes_are_read(tmp_path: Path) -> None:
     found = _survey(tmp_path / "xfs.dd", b"XFSB" + bytes(1 << 20))
-    assert [(v.filesystem, v.is_read, v.encrypted) for v in found.volumes] == [("XFS", False, False)]
-    assert "XFS" in found.problems[0].what
+    assert [(v.filesystem, v.reader, v.encrypted) for v in found.volumes] == [("xfs", "raw", False)]
+    assert [p.code for p in found.problems] == ["volume-not-read"]
+    assert "XFS" in found.problems[0].why
+
+
+def test_what_looks_random_is_said_to_be_perhaps_encrypted_and_not_to_be_so(tmp_path: Path) -> None:
+    """Nothing tells a VeraCrypt volume from noise without its passphrase (VeraCrypt documentation, plausible deniability)."""
+    found = _survey(tmp_path / "random.dd", random.Random(3).randbytes(1 << 20))
+    assert not found.volumes[0].encrypted
+    assert "may be encrypted" in found.volumes[0].reason
+    assert "--credentials" in found.problems[0].advice
