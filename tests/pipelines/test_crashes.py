@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from forensics.expansion.bounds import Bounds
 from pipelines.crashes import Marker, count_all_deaths, count_death, fatal_items
 from pipelines.progress import Silent
 from pipelines.run import ProcessRequest, Signer, process
@@ -33,7 +34,15 @@ _TASK = ReadContents(number=1)
 
 def _context(folder: Path, limits: ListingLimits) -> RunContext:
     return RunContext(
-        image=folder / "no", folder=folder, work=folder / "work", exhibit="E", volumes=(), limits=limits, rules=None, read_contents=True
+        images=(folder / "no",),
+        folder=folder,
+        work=folder / "work",
+        exhibit="E",
+        nodes=(),
+        limits=limits,
+        bounds=Bounds(),
+        rules=None,
+        read_contents=True,
     )
 
 
@@ -93,7 +102,7 @@ def test_a_file_that_kills_its_worker_twice_costs_that_file_alone(image: Path, t
     killer = _Killer(case)
     with killer:
         process(
-            ProcessRequest(image=image, case=case, exhibit="E", examiner="T", signer=Signer(state=tmp_path / "state"), workers=1), Silent()
+            ProcessRequest(images=(image,), case=case, exhibit="E", examiner="T", signer=Signer(state=tmp_path / "state"), workers=1), Silent()
         )
     assert killer.kills == 2
     tables = case / "runs" / "001-E" / "tables"
