@@ -44,6 +44,7 @@ from pipelines.extract import Evidence, extract, iter_lines
 from pipelines.info import describe_exhibit, render_info
 from pipelines.job import Outcome, run_job
 from pipelines.job_file import JobSettings, read_job
+from pipelines.mount import check_mount_point, mount, require_fuse
 from pipelines.passphrase import StatedSecrets, new_passphrase, read_passphrase, take_secrets
 from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
@@ -329,6 +330,20 @@ def extract_command(
         done = extract(opened, run, selection, evidence=evidence, target=target, custody=custody)
     _print_all(iter_lines(done))
     return WITH_PROBLEMS if done.failed else COMPLETE
+
+
+@evidex.command("mount")
+@_IMAGES
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@_CREDENTIALS
+def mount_command(images: tuple[Path, ...], folder: Path, *, credentials: Path | None) -> int:
+    """Show what is in IMAGES as folders and files in DIR, an empty folder, read-only, deleted files too; until Ctrl-C.
+
+    Needs FUSE: libfuse 2, and the Python package fusepy.
+    """
+    _usage(require_fuse)
+    _usage(lambda: check_mount_point(folder))
+    return COMPLETE if mount(images, folder, _credentials(credentials), click.echo) else WITH_PROBLEMS
 
 
 @evidex.command("replay")

@@ -102,7 +102,8 @@ def test_a_file_that_kills_its_worker_twice_costs_that_file_alone(image: Path, t
     killer = _Killer(case)
     with killer:
         process(
-            ProcessRequest(images=(image,), case=case, exhibit="E", examiner="T", signer=Signer(state=tmp_path / "state"), workers=1), Silent()
+            ProcessRequest(images=(image,), case=case, exhibit="E", examiner="T", signer=Signer(state=tmp_path / "state"), workers=1),
+            Silent(),
         )
     assert killer.kills == 2
     tables = case / "runs" / "001-E" / "tables"

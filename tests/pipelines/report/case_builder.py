@@ -27,6 +27,8 @@ MOMENT = 1_614_852_672 * NS + 123_456_700
 
 SOURCE = {
     "exhibit": EXHIBIT,
+    "disk": 1,
+    "disk_start": 0,
     "container": "ewf",
     "segments": ["disk.E01", "disk.E02"],
     "segment_sizes": [6_000_000, 1_000_000],
@@ -42,15 +44,27 @@ SOURCE = {
     "unchanged_check": "size and times",
     "unchanged": True,
 }
+
+
+def streams(number: int, size: int) -> dict[str, int]:
+    """What a row of `coverage` says of `number` streams of `size` bytes together, all read."""
+    nothing = dict.fromkeys(("streams_skipped", "streams_failed", "bytes_skipped", "bytes_failed", "unallocated_bytes"), 0)
+    return {"streams": number, "streams_read": number, "stream_bytes": size, "bytes_read": size, **nothing}
+
+
 VOLUMES = [
     {
         "exhibit": EXHIBIT,
         "volume": "g01",
+        "tile": 1,
+        "disk": 1,
+        "parents": [],
         "kind": "gap",
         "scheme": "dos",
         "slot": "",
         "start_byte": 0,
         "size_bytes": 1_000_000,
+        "volume_bytes": 1_000_000,
         "type": "Unallocated",
         "encrypted": False,
         "reader": "none",
@@ -60,11 +74,15 @@ VOLUMES = [
     {
         "exhibit": EXHIBIT,
         "volume": "v01",
+        "tile": 2,
+        "disk": 1,
+        "parents": [],
         "kind": "volume",
         "scheme": "dos",
         "slot": "000:000",
         "start_byte": 1_000_000,
         "size_bytes": 9_000_000,
+        "volume_bytes": 9_000_000,
         "type": "NTFS / exFAT (0x07)",
         "filesystem": "ntfs",
         "filesystem_label": "System",
@@ -79,24 +97,24 @@ COVERAGE = [
     {
         "exhibit": EXHIBIT,
         "volume": "g01",
+        "tile": 1,
         "start_byte": 0,
         "size_bytes": 1_000_000,
+        "volume_bytes": 1_000_000,
         "state": "skipped",
         "reason": "outside every volume",
-        "streams": 0,
-        "streams_read": 0,
-        "streams_failed": 0,
+        **streams(0, 0),
     },
     {
         "exhibit": EXHIBIT,
         "volume": "v01",
+        "tile": 2,
         "start_byte": 1_000_000,
         "size_bytes": 9_000_000,
+        "volume_bytes": 9_000_000,
         "state": "processed",
         "reason": "",
-        "streams": 2,
-        "streams_read": 2,
-        "streams_failed": 0,
+        **streams(2, 2_468),
     },
 ]
 
@@ -209,6 +227,8 @@ def build_case(
         "volumes": VOLUMES,
         "entries": [],
         "hits": [],
+        "carved": [],
+        "cross_check": [],
         "problems": [],
         "coverage": COVERAGE,
         "timeline": [],
