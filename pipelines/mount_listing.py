@@ -39,6 +39,7 @@ _LIMITS = ListingLimits(orphans=1_000_000, orphan_bytes=2**63, attributes=True)
 _PROBLEMS_KEPT = 1000
 _UNSAFE = re.compile(r"[^a-z0-9+.]+")
 _DELETED = (Recovery.DELETED, Recovery.DELETED_NAME, Recovery.ORPHAN)
+_TSK_ORPHANS = b"$OrphanFiles"  # a folder that TSK makes up; nothing in evidence is of the kind "virtual"
 _NO_CONTENT = (Kind.FIFO, Kind.SOCKET, Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE)
 
 
@@ -90,6 +91,7 @@ def folder_name(found: FoundVolume) -> str:
 def told(problem: Problem) -> str:
     """A problem in lines for a person."""
     place = "/".join(filter(None, (problem.volume, problem.path)))
+    place = "" if place in problem.what else place
     lines = [f"{problem.what}{f' ({place})' if place else ''}", f"  why:  {problem.why}"]
     if problem.advice:
         lines.append(f"  next: {problem.advice}")
@@ -151,16 +153,14 @@ class _Volume:
     def _put(self, entry: Entry) -> None:
         top = self._deleted if entry.recovery in _DELETED and self._deleted is not None else self._top
         parent, _, name = entry.path.rpartition(b"/")
-        # A folder of TSK's making, in which the orphans stand that are shown among what is deleted.
-        is_folder = entry.kind is Kind.DIRECTORY or (entry.kind is Kind.VIRTUAL and entry.address is None)
-        if entry.kind is Kind.VIRTUAL and is_folder:
-            return
+        if entry.kind is Kind.VIRTUAL and entry.path == _TSK_ORPHANS:
+            return  # the orphans are shown among what is deleted
         folder = self._tree.folder(top, parent)
         if folder is None:
             self._too_deep += 1
             return
         node = self._node(entry)
-        if is_folder and not entry.stream:
+        if entry.kind is Kind.DIRECTORY and not entry.stream:
             number = self._tree.folder(top, entry.path)
             if number is None:
                 self._too_deep += 1
@@ -173,12 +173,12 @@ class _Volume:
 
     def _node(self, entry: Entry) -> Node:
         shows, text = Shows.STREAM, None
-        if entry.content is Content.NONE or entry.address is None:
-            shows = Shows.LOST
-            if entry.kind is Kind.LINK and entry.link_target is not None:
-                shows, text = Shows.TEXT, entry.link_target.encode("utf-8", "backslashreplace")
-            elif entry.kind in _NO_CONTENT or (entry.size == 0 and entry.recovery is not Recovery.DELETED_NAME):
-                shows = Shows.NOTHING
+        if entry.kind is Kind.LINK and entry.link_target is not None and not entry.stream:
+            # TSK gives zeros for the content of a link whose target stands in the inode.
+            shows, text = Shows.TEXT, entry.link_target.encode("utf-8", "backslashreplace")
+        elif entry.content is Content.NONE or entry.address is None:
+            is_empty = entry.kind in _NO_CONTENT or (entry.size == 0 and entry.recovery is not Recovery.DELETED_NAME)
+            shows = Shows.NOTHING if is_empty else Shows.LOST
         return Node(
             shows=shows,
             size=0 if shows is Shows.NOTHING else len(text) if text is not None else entry.size,
