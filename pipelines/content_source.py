@@ -1,111 +1,115 @@
-"""The bytes of a row of `entries`, found again in the evidence: of a stream, of a piece of free space, of what was carved, of a member."""
+"""The bytes of rows of `entries`, found again in the evidence: of a stream, of a piece of free space, of what was carved, of members.
+
+A row of an archive's member, and one of a carved file, says where its outermost content stands by columns that `SELECT_PLACED` adds.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from forensics.boundary import attempt
 from forensics.content import BLOCK_BYTES, iter_blocks
-from forensics.errors import ArchiveError, ImageReadError, StreamReadError
-from forensics.expansion.bounds import Bounds
+from forensics.errors import ImageReadError, StreamReadError
 from forensics.expansion.walk import Content, expand
 from forensics.filesystems.base import Recovery, StreamAddress
 from forensics.filesystems.raw_space import RangeStream
+from forensics.names import display_path
 from forensics.rule_externals import Externals
 from pipelines.inside import OPENERS, SEPARATOR, address_chain, take_copy
-from pipelines.query import query_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from forensics.content import ContentReader
     from forensics.credentials import Credential
+    from forensics.expansion.bounds import Bounds
     from forensics.expansion.walk import Item
     from forensics.filesystems.base import Stream
     from forensics.volume_tree import VolumeTree
 
+_SEPARATOR = SEPARATOR.decode()
+SELECT_PLACED = """
+SELECT {columns}, c.found_in, c."offset" AS found_at, c.length AS found_length, o.attribute_type AS outer_type, o.attribute_id AS outer_id,
+    o.recovery AS outer_recovery
+FROM (SELECT * FROM entries e WHERE {condition}) e
+LEFT JOIN carved c ON e.attribute_type IS NULL AND c.path = split_part(e.path, '//', 1) AND c.volume = e.volume
+    AND c.stream = e.stream AND c.metadata_address IS NOT DISTINCT FROM e.metadata_address
+LEFT JOIN entries o ON o.path = c.found_in AND o.volume = c.volume AND o.stream = c.stream
+    AND o.metadata_address IS NOT DISTINCT FROM c.metadata_address AND o.recovery IN ('unallocated', 'slack')
+"""
+"""SQL that selects rows with the place of what holds them: `columns` of e, and a `condition` on e."""
+WITHOUT_CARVED = "SELECT {columns}, NULL AS found_in FROM entries e WHERE {condition}"
+"""The same for a run that carved nothing, and so has no such table."""
 
-@contextmanager
-def content_blocks(
-    row: dict[str, Any], tree: VolumeTree, contents: ContentReader, credentials: tuple[Credential, ...], run: Path
-) -> Iterator[Iterator[bytes]]:
-    """The content of a row, in order.
+
+def open_content(row: dict[str, Any], tree: VolumeTree) -> Stream:
+    """The content of a row, and of an archive's member that of the outermost container.
 
     Raises:
-        ForensicsError: it cannot be found or read.
+        ForensicsError: it cannot be found.
     """
-    if row["recovery"] == Recovery.MEMBER:
-        with _member(row, tree, contents, credentials, run) as blocks:
-            yield blocks
-    elif row["recovery"] == Recovery.CARVED:
-        yield _carved(row, tree, run)
-    else:
-        yield iter_blocks(_stream(row, tree))
-
-
-def _stream(row: dict[str, Any], tree: VolumeTree) -> Stream:
-    if row["attribute_type"] is None:
-        message = "the row names no stream that could be opened"
+    if row["attribute_type"] is not None:
+        return _open(row, tree, row["attribute_type"], row["attribute_id"], slack=row["recovery"] == Recovery.SLACK)
+    if row["found_in"] is None or row["outer_type"] is None:
+        message = "the tables do not say where it stands"
         raise StreamReadError(message)
-    address = StreamAddress(row["metadata_address"], row["attribute_type"], row["attribute_id"], row["recovery"] == Recovery.SLACK)
-    return tree.reader(row["volume"]).open_stream(address)
+    space = _open(row, tree, row["outer_type"], row["outer_id"], slack=row["outer_recovery"] == Recovery.SLACK)
+    return RangeStream(_StreamSource(space), row["found_at"], row["found_length"])
 
 
-def _carved(row: dict[str, Any], tree: VolumeTree, run: Path) -> Iterator[bytes]:
-    place = f"volume = {_text(row['volume'])} AND path = {_text(row['path'])} AND stream = {_text(row['stream'])}"
-    _, found = query_run(run, f'SELECT found_in, "offset", length FROM carved WHERE {place}')  # noqa: S608 - quoted
-    found_in, offset, length = next(iter(found))
-    outer = _row_of(run, row, f"path = {_text(found_in)} AND recovery IN ('unallocated', 'slack')")
-    return iter_blocks(RangeStream(_StreamSource(_stream(outer, tree)), offset, length))
+def container_of(row: dict[str, Any]) -> tuple[Any, ...] | None:
+    """What is the same for all members of one outermost container; None for a row that is no member."""
+    if row["recovery"] != Recovery.MEMBER:
+        return None
+    names = ("volume", "metadata_address", "stream", "attribute_type", "attribute_id")
+    return row["path"].split(_SEPARATOR, 1)[0], *(row[name] for name in names)
 
 
-@contextmanager
-def _member(
-    row: dict[str, Any], tree: VolumeTree, contents: ContentReader, credentials: tuple[Credential, ...], run: Path
-) -> Iterator[Iterator[bytes]]:
-    separator = SEPARATOR.decode()
-    outermost = row["path"].split(separator, 1)[0]
-    outer = _row_of(run, row, f"path = {_text(outermost)} AND recovery <> 'archive member'")
-    with (
-        content_blocks(outer, tree, contents, credentials, run) as blocks,
-        contents.opened(blocks, outer["size"], _no_externals) as (result, content),
-        content.open() as file,
-    ):
-        container = Content(
-            file=file, size=content.size, head=content.head(), mime_type=result.mime_type, name=outermost.rpartition("/")[2]
-        )
-        with tempfile.TemporaryFile(dir=contents.spool) as kept:
-            finder = _Finder(row, outermost.encode() if outer["path_bytes"] is None else outer["path_bytes"], contents, kept)
-            for _ in expand(container, finder.take, bounds=Bounds(), credentials=credentials, openers=OPENERS):
-                pass  # problems stand in the run's tables
-            if not finder.is_found:
-                message = "the member was not found in its container again"
-                raise ArchiveError(message)
-            kept.seek(0)
-            yield iter(lambda: kept.read(BLOCK_BYTES), b"")
+class MemberWalk:
+    """Goes once through a container, and gives those of its members that are asked for."""
+
+    def __init__(self, contents: ContentReader, credentials: tuple[Credential, ...], bounds: Bounds) -> None:
+        self._contents, self._credentials, self._bounds = contents, credentials, bounds
+
+    def read(self, rows: Sequence[dict[str, Any]], tree: VolumeTree, take: Callable[[int, Iterator[bytes]], None]) -> None:
+        """Calls `take` for each member found again, with its place in `rows` and its bytes; for those not found, not.
+
+        Raises:
+            ForensicsError: the container cannot be read.
+        """
+        stream = open_content(rows[0], tree)
+        name = rows[0]["path"].split(_SEPARATOR, 1)[0].rpartition("/")[2]
+        wanted = {tuple(row["address_chain"] or ()): number for number, row in enumerate(rows)}
+        with self._contents.opened(iter_blocks(stream), None, _no_externals) as (result, content), content.open() as file:
+            container = Content(file=file, size=content.size, head=content.head(), mime_type=result.mime_type, name=name)
+            finder = _Finder(wanted, self._contents, take)
+            # Problems stand in the run's tables.
+            for _ in expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=OPENERS):
+                pass
 
 
 class _Finder:
-    """Walks to one member, and copies its content."""
-
-    def __init__(self, row: dict[str, Any], outermost: bytes, contents: ContentReader, kept: BinaryIO) -> None:
-        self._path, self._chain = row["path"], list(row["address_chain"] or ())
-        self._outermost, self._contents, self._kept = outermost, contents, kept
-        self.is_found = False
+    def __init__(self, wanted: dict[tuple[str, ...], int], contents: ContentReader, take: Callable[[int, Iterator[bytes]], None]) -> None:
+        self._wanted, self._contents, self._take = wanted, contents, take
+        self._on_the_way = {chain[:length] for chain in wanted for length in range(1, len(chain))}
 
     def take(self, item: Item) -> Content | None:
-        """Copies the member sought; opens a container on the way to it; passes over anything else."""
-        chain = address_chain(item)
-        if self.is_found or item.blocks is None or chain != self._chain[: len(chain)]:
+        """Hands on a member that is sought; opens a container on the way to one; passes over anything else."""
+        chain = tuple(address_chain(item))
+        number = self._wanted.get(chain)
+        if item.blocks is None or (number is None and chain not in self._on_the_way):
             return None
-        if len(chain) < len(self._chain):
-            return take_copy(self._contents, item, _no_externals, "")[1]
-        for block in item.blocks:
-            self._kept.write(block)
-        self.is_found = True
-        return None
+        if chain not in self._on_the_way:
+            assert number is not None, "else it would have been passed over"
+            self._take(number, item.blocks)
+            return None
+        name = display_path(item.steps[-1].path)[0].rpartition("/")[2]
+        _, copy = take_copy(self._contents, item, _no_externals, name)
+        if number is not None and copy is not None:
+            file = copy.file
+            self._take(number, iter(lambda: file.read(BLOCK_BYTES), b""))
+            file.seek(0)
+        return copy
 
 
 class _StreamSource:
@@ -123,23 +127,16 @@ class _StreamSource:
             raise ImageReadError(str(error)) from error
 
 
-def _row_of(run: Path, row: dict[str, Any], condition: str) -> dict[str, Any]:
-    """The row of `entries` of the same volume and address that fits the condition."""
-    address = "IS NULL" if row["metadata_address"] is None else f"= {row['metadata_address']}"
-    columns = ("volume", "metadata_address", "stream", "path", "path_bytes", "attribute_type", "attribute_id", "recovery", "size", "sha256")
-    place = f"volume = {_text(row['volume'])} AND metadata_address {address} AND {condition}"
-    _, found = query_run(run, f"SELECT {', '.join(columns)}, address_chain FROM entries WHERE {place}")  # noqa: S608 - quoted
-    values = next(iter(found), None)
-    if values is None:
-        message = "what holds it is not in the table entries"
-        raise ArchiveError(message)
-    return dict(zip((*columns, "address_chain"), values, strict=True))
+def _open(row: dict[str, Any], tree: VolumeTree, attribute_type: int, attribute_id: int, *, slack: bool) -> Stream:
+    address = StreamAddress(row["metadata_address"], attribute_type, attribute_id, slack)
+    streams: list[Stream] = []
+    failure = attempt(lambda: streams.append(tree.reader(row["volume"]).open_stream(address)), passing=(StreamReadError,))
+    if failure is not None:
+        message = f"volume {row['volume']} cannot be read as it was then ({failure}); give the credentials that opened it"
+        raise StreamReadError(message) from failure
+    return streams[0]
 
 
 def _no_externals(first_bytes: bytes) -> Externals:
     del first_bytes  # nothing is scanned
     return Externals.of_path("", windows=False, filetype="", owner="")
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

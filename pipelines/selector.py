@@ -54,8 +54,10 @@ def _condition(kind: str, value: str) -> str | None:
     if not value.strip():
         return None
     if kind == "rule":
-        same = "h.volume = e.volume AND h.path IS NOT DISTINCT FROM e.path AND h.stream = e.stream"
-        return f"EXISTS (SELECT 1 FROM hits h WHERE h.rule = {_text(value)} AND h.exhibit = e.exhibit AND {same})"  # noqa: S608 - quoted
+        # A file and its slack, or two deleted files of one name, differ in their contents only.
+        same = "h.volume = e.volume AND h.path = e.path AND h.stream = e.stream"
+        content = "h.metadata_address IS NOT DISTINCT FROM e.metadata_address AND h.sha256 IS NOT DISTINCT FROM e.sha256"
+        return f"EXISTS (SELECT 1 FROM hits h WHERE h.rule = {_text(value)} AND {same} AND {content})"  # noqa: S608 - quoted
     return f"({value})" if kind == "where" else f"path GLOB {_text(value)}"
 
 
