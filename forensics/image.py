@@ -14,13 +14,14 @@ from forensics.containers.dmg import open_dmg
 from forensics.containers.ewf2 import open_ewf2
 from forensics.containers.folder import open_folder
 from forensics.containers.kinds import identify
+from forensics.containers.logical_set import open_ad1, open_l01
 from forensics.containers.parallels import descriptor_in
 from forensics.containers.virtual import open_virtual_disk
 from forensics.errors import ImageError
 from forensics.ewf import open_ewf
 from forensics.exhibit import Container, SourceFile, SourceState, read_state
 from forensics.raw import open_raw, open_whole
-from forensics.segment_sets import ewf2_set, ewf_set, split_raw_set
+from forensics.segment_sets import ad1_set, ewf2_set, ewf_set, l01_set, split_raw_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
 
 _MAX_OPEN_SEGMENTS = 256
 # They hold files and not a disk: what was acquired is the file itself, and its digest is the media's.
-_WHOLE_FILES = frozenset(
-    (Container.AD1, Container.L01, Container.AFF4_LOGICAL, Container.TAR, Container.ZIP, Container.WIM, Container.ARCHIVE)
-)
+_WHOLE_FILES = frozenset((Container.AFF4_LOGICAL, Container.TAR, Container.ZIP, Container.WIM, Container.ARCHIVE))
 
 _SETS: Mapping[Container, tuple[Callable[[Path], tuple[Path, ...]], Callable[[Sequence[SourceFile]], Media]]] = MappingProxyType(
-    {Container.EWF: (ewf_set, open_ewf), Container.EWF2: (ewf2_set, open_ewf2)}
+    {
+        Container.EWF: (ewf_set, open_ewf),
+        Container.EWF2: (ewf2_set, open_ewf2),
+        Container.AD1: (ad1_set, open_ad1),
+        Container.L01: (l01_set, open_l01),
+    }
 )
 _SINGLE: Mapping[Container, Callable[[SourceFile], Media]] = MappingProxyType({Container.AFF4: open_aff4, Container.DMG: open_dmg})
 
@@ -105,7 +109,8 @@ class Image:
 def open_image(path: Path) -> Image:
     """The image that the file is, or is a segment of; or that the folder is: a disk folder of Parallels, or a folder of files.
 
-    A file that holds files and not a disk (logical evidence, an archive) is its own media, byte for byte.
+    A file that holds files and not a disk (logical evidence, an archive) is its own media, byte for byte; of a set the files' bytes
+    one after the other.
 
     Raises:
         ImageNotFoundError: there is no such file.

@@ -3,6 +3,7 @@
 Split raw: an extension that counts, `.000`/`.001`, … or `.aa`, `.ab`, …; every number from the first to the last must be there.
 EWF: `.E01` to `.E99`, then `.EAA`, `.EAB`, … `.EZZ`, `.FAA`, … `.ZZZ` (EWF specification, "Segment file extensions"); the same for
 `.S01` (SMART) and in lower case. EWF 2: `.Ex01` to `.Ex99`, then `.ExAA`, … `.EzZZ` (EWF 2 specification, section of that name).
+Logical evidence likewise: `.L01`, … `.LAA`, …; `.Lx01`, … `.LxAA`, …; AD1: `.ad1`, `.ad2`, … without end.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ _DIGITS = re.compile(r"[0-9]{2,5}")
 _LETTERS = re.compile(r"[a-z]{2,3}|[A-Z]{2,3}")
 _EWF = re.compile(r"[EeSs](?:[0-9]{2})")
 _EWF2 = re.compile(r"[Ee][Xx][0-9]{2}|[Ee][XYZxyz][A-Za-z]{2}")
+_L01 = re.compile(r"[Ll][0-9]{2}|[Ll][A-Za-z]{2}")
+_LX01 = re.compile(r"[Ll][Xx][0-9]{2}|[Ll][XYZxyz][A-Za-z]{2}")
+_AD1 = re.compile(r"[Aa][Dd]([1-9][0-9]{0,4})")
 _EWF_LATER = re.compile(r"[E-Ze-z][A-Za-z][A-Za-z]")
 _ALPHABET = 26
 _LAST_NUMBER = 99
 _MAX_SEGMENTS = 99 + 22 * 26 * 26
+_MAX_L01_SEGMENTS = 99 + 26 * 26
 
 
 def split_raw_set(path: Path) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
@@ -93,6 +98,57 @@ def next_ewf2_name(path: Path, number: int) -> str:
     return path.with_suffix("." + _in_case_of(path, extension)).name if extension else ""
 
 
+def l01_set(path: Path) -> tuple[Path, ...]:
+    """The segments of the L01 or Lx01 image that `path` belongs to, in order, as far as they follow without a gap.
+
+    Raises:
+        SegmentMissingError: a later segment lies there and one before it does not; the message names it.
+    """
+    wanted = _l01_extensions(path)
+    return _contiguous(path, wanted) if wanted else (path,)
+
+
+def next_l01_name(path: Path, number: int) -> str:
+    """The name that segment `number` (1 is the first) has in the L01 or Lx01 set of `path`; empty if the name does not count."""
+    wanted = _l01_extensions(path)
+    return path.with_suffix("." + _in_case_of(path, wanted[number - 1])).name if 0 < number <= len(wanted) else ""
+
+
+def _l01_extensions(path: Path) -> list[str]:
+    extension = path.suffix[1:]
+    if _LX01.fullmatch(extension):
+        return list(_ewf2_extensions("L"))
+    return list(islice(_ewf_extensions("L"), _MAX_L01_SEGMENTS)) if _L01.fullmatch(extension) else []
+
+
+def ad1_set(path: Path) -> tuple[Path, ...]:
+    """The segments of the AD1 image that `path` belongs to, in order.
+
+    Raises:
+        SegmentMissingError: a number between others is missing; the message names the file.
+    """
+    if not _AD1.fullmatch(path.suffix[1:]):
+        return (path,)
+    # Names of the same case as the one given win, where both lie there.
+    names = sorted(_names_beside(path), key=lambda name: name.islower() == path.suffix.islower())
+    present = {int(found[1]): name for name in names if (found := _AD1.fullmatch(name))}
+    for number in range(1, len(present) + 1):
+        if number not in present:
+            message = (
+                f"{shown(path)}: segment {shown(path.with_name(next_ad1_name(path, number)))} is missing, "
+                f".{present[max(present)]} is there; put all segments into one folder"
+            )
+            raise SegmentMissingError(message)
+    return tuple(path.with_suffix("." + present[number]) for number in sorted(present))
+
+
+def next_ad1_name(path: Path, number: int) -> str:
+    """The name that segment `number` (1 is the first) has in the AD1 set of `path`; empty if the name does not count."""
+    if not _AD1.fullmatch(path.suffix[1:]):
+        return ""
+    return path.with_suffix(f"{path.suffix[:3]}{number}").name
+
+
 def _contiguous(path: Path, wanted: Sequence[str]) -> tuple[Path, ...]:
     """The files beside `path` with the extensions `wanted`, from the first to the last before a gap; case does not count."""
     extension = path.suffix[1:]
@@ -134,23 +190,28 @@ def _ewf_extensions(letter: str) -> Iterator[str]:
         yield first + second + third
 
 
-def _ewf2_extensions() -> Iterator[str]:
+def _ewf2_extensions(letter: str = "E") -> Iterator[str]:
     for number in range(1, _LAST_NUMBER + 1):
-        yield f"Ex{number:02}"
+        yield f"{letter}x{number:02}"
     letters = string.ascii_uppercase
     for first, second, third in product("xyz", letters, letters):
-        yield f"E{first}{second}{third}"
+        yield f"{letter}{first}{second}{third}"
 
 
 def _siblings(path: Path, length: int) -> list[str]:
     """The extensions, of that many characters, of the files in the folder that differ from `path` in nothing else."""
+    return [name for name in _names_beside(path) if len(name) == length]
+
+
+def _names_beside(path: Path) -> list[str]:
+    """The extensions of the files in the folder that differ from `path` in nothing else."""
     prefix = path.stem + "."
     try:
         names = os.listdir(path.parent)  # noqa: PTH208 - names are compared as they are, folders may be large
     except OSError as error:
         message = f"{shown(path)}: its folder cannot be listed, so its segments cannot be found: {error.strerror}"
         raise ImageError(message) from error
-    return [name[len(prefix) :] for name in names if name.startswith(prefix) and len(name) == len(prefix) + length]
+    return [name[len(prefix) :] for name in names if name.startswith(prefix)]
 
 
 def _numbering(extension: str) -> Callable[[str], int | None] | None:

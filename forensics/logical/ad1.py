@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from forensics.errors import ImageReadError, StreamReadError
 from forensics.filesystems.base import Kind, Times
 from forensics.logical.ad1_structure import DELETED, FILE, FOLDER, UNKNOWN_FILE, Ad1Error, Ad1Image, Item
-from forensics.logical.member import MAXIMUM_MEMBERS, Member, container_problem
+from forensics.logical.member import LONGEST_NAME, MAXIMUM_MEMBERS, Member, container_problem
+from forensics.logical.reparse import parse_reparse_buffer
 from forensics.names import escape_text
 from forensics.timestamps import OutOfRange, from_unix
 
@@ -178,6 +179,10 @@ class Ad1Reader:
                 continue
             name = _path(item.name) if self._is_multi and not depth else item.name
             path = above + b"/" + name if above else name
+            if len(path) > LONGEST_NAME:
+                yield self._problem(above, f"the path of an item is {len(path)} bytes long, which no system has")
+                waiting.append((item.next, above, depth))
+                continue
             yield offset, path, item
             waiting += [(item.next, above, depth), (item.child, path, depth + 1)]
 
@@ -227,13 +232,11 @@ class Ad1Reader:
         return metas, ""
 
     def _target(self, item: Item) -> bytes | None:
-        """Where a reparse point leads: the last text in its data, behind 16 bytes of header; None if it cannot be read."""
+        """Where a reparse point leads; None if that cannot be read."""
         try:
-            data = Ad1Stream(self._image, item, {}).read_at(0, _LONGEST_TARGET)
+            return parse_reparse_buffer(Ad1Stream(self._image, item, {}).read_at(0, _LONGEST_TARGET))
         except StreamReadError:
             return None  # the content is read again as any other, and becomes a problem there
-        texts = data[16:].decode("utf-16-le", "replace").strip("\0").split("\0")
-        return texts[-1].encode("utf-8", "replace") or None
 
     def _problem(self, above: bytes, why: str) -> Problem:
         where = escape_text(above.decode("utf-8", "backslashreplace")) or "the image's top"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from forensics.containers.logical_set import AD1_MAGIC, AD1_SEGMENT_HEADER, AD1_SEGMENT_HEADER_BYTES
 from forensics.errors import FilesystemError
 from forensics.logical.member import LONGEST_NAME
 
@@ -23,15 +24,14 @@ if TYPE_CHECKING:
 
     from forensics.source import ByteSource
 
-_SEGMENT_MAGIC, _IMAGE_MAGIC = b"ADSEGMENTEDFILE\0", b"ADLOGICALIMAGE\0"
-_SEGMENT_HEADER = struct.Struct("<16s4IQI")
-_SEGMENT_HEADER_BYTES = 512
+_IMAGE_MAGIC = b"ADLOGICALIMAGE\0"
 _IMAGE_HEADER = struct.Struct("<16s3I2QI")
 _NAME_AT = {3: 48, 4: 92}
 _ITEM = struct.Struct("<5Q2I")
 _META = struct.Struct("<Q3I")
 _MOST_METAS = 1000
 _LONGEST_META = 64 * 1024
+_LARGEST_CHUNK = 16 << 20  # FTK Imager writes 64 KiB
 
 FILE, UNKNOWN_FILE, DELETED, FOLDER = 0, 1, 2, 5
 
@@ -87,11 +87,11 @@ class Ad1Image:
         lengths = []
         image_at = 0
         for number, (start, size) in enumerate(zip(self._starts, sizes, strict=True), start=1):
-            head = source.read_at(start, _SEGMENT_HEADER.size)
-            if len(head) < _SEGMENT_HEADER.size or head[:16] != _SEGMENT_MAGIC or size < _SEGMENT_HEADER_BYTES:
+            head = source.read_at(start, AD1_SEGMENT_HEADER.size)
+            if len(head) < AD1_SEGMENT_HEADER.size or head[:16] != AD1_MAGIC or size < AD1_SEGMENT_HEADER_BYTES:
                 message = f"file {number} of the AD1 has no segment header"
                 raise FilesystemError(message)
-            _, _, _, stated, count, _, offset = _SEGMENT_HEADER.unpack(head)
+            _, _, _, stated, count, _, offset = AD1_SEGMENT_HEADER.unpack(head)
             if stated != number or count != len(sizes):
                 message = (
                     f"file {number} of the AD1 says that it is segment {stated} of {count}, and there are {len(sizes)} files; "
@@ -99,23 +99,23 @@ class Ad1Image:
                 )
                 raise FilesystemError(message)
             image_at = image_at or offset
-            lengths.append(size - _SEGMENT_HEADER_BYTES)
+            lengths.append(size - AD1_SEGMENT_HEADER_BYTES)
         self._logical = (0, *accumulate(lengths))
-        self._read_header(image_at)
+        self._read_header(image_at - AD1_SEGMENT_HEADER_BYTES)
 
     def _read_header(self, at: int) -> None:
-        head = self._source.read_at(at, _IMAGE_HEADER.size)
+        head = self.read_at(at, _IMAGE_HEADER.size)
         if len(head) < _IMAGE_HEADER.size or not head.startswith(_IMAGE_MAGIC):
-            message = f"there is no AD1 image header at byte {at}"
+            message = f"there is no AD1 image header at byte {at + AD1_SEGMENT_HEADER_BYTES}"
             raise FilesystemError(message)
         _, version, _, self.chunk_size, _, self.first_item, name_bytes = _IMAGE_HEADER.unpack(head)
         if version not in _NAME_AT:
             message = f"the AD1 is of version {version}, and versions 3 and 4 are read; open it with FTK Imager"
             raise FilesystemError(message)
-        if not self.chunk_size:
-            message = "the AD1 states chunks of 0 bytes"
+        if not 0 < self.chunk_size <= _LARGEST_CHUNK:
+            message = f"the AD1 states chunks of {self.chunk_size} bytes, which cannot be"
             raise FilesystemError(message)
-        self.name = self._source.read_at(at + _NAME_AT[version], min(name_bytes, LONGEST_NAME)).rstrip(b"\0")
+        self.name = self.read_at(at + _NAME_AT[version], min(name_bytes, LONGEST_NAME)).rstrip(b"\0")
 
     @property
     def size(self) -> int:
@@ -133,7 +133,7 @@ class Ad1Image:
         while 0 <= offset < end:
             index = bisect_right(self._logical, offset) - 1
             skip = offset - self._logical[index]
-            part = self._source.read_at(self._starts[index] + _SEGMENT_HEADER_BYTES + skip, min(end, self._logical[index + 1]) - offset)
+            part = self._source.read_at(self._starts[index] + AD1_SEGMENT_HEADER_BYTES + skip, min(end, self._logical[index + 1]) - offset)
             if not part:
                 break
             parts.append(part)

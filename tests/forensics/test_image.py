@@ -4,8 +4,10 @@ import hashlib
 import io
 import os
 import pickle
+import struct
 import tarfile
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,12 +183,20 @@ def test_what_is_known_and_not_read_is_named_whatever_its_name(tmp_path: Path, n
         open_image(written(tmp_path / name, data.ljust(600, b"\0")))
 
 
+def checked(section: bytes) -> bytes:
+    return section + struct.pack("<I", zlib.adler32(section))
+
+
 @pytest.mark.parametrize(
     ("data", "container"),
     [
-        (b"LEF2\x0d\x0a\x81\x00", "l01"),
-        (b"LVF\x09\x0d\x0a\xff\x00", "l01"),
-        (b"ADSEGMENTEDFILE\x00", "ad1"),
+        (
+            struct.pack("<8sBBHI16s", b"LEF2\x0d\x0a\x81\x00", 2, 1, 1, 1, b"")
+            + checked(struct.pack("<IIQQII16s12x", 15, 0, 0, 0, 64, 0, b"")),
+            "l01",
+        ),
+        (struct.pack("<8sBHH", b"LVF\x09\x0d\x0a\xff\x00", 1, 1, 0) + checked(struct.pack("<16sQQ40x", b"done", 13, 76)), "l01"),
+        (struct.pack("<16s4IQI", b"ADSEGMENTEDFILE\x00", 1, 2, 1, 1, 1 << 30, 512).ljust(512, b"\0"), "ad1"),
         (b"MSWIM\x00\x00\x00", "wim"),
         (zip_of("a.txt"), "zip"),
         (tar_of("a.txt"), "tar"),

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forensics.errors import SegmentMissingError
-from forensics.segment_sets import ewf_set, next_ewf_name, split_raw_set
+from forensics.segment_sets import ad1_set, ewf_set, l01_set, next_ad1_name, next_ewf_name, next_l01_name, split_raw_set
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -108,3 +109,52 @@ def test_a_gap_in_an_ewf_set_names_the_missing_segment(tmp_path: Path, names: li
     laid(tmp_path, *names)
     with pytest.raises(SegmentMissingError, match=rf"segment \S*{missing} is missing"):
         ewf_set(tmp_path / names[0])
+
+
+@pytest.mark.parametrize(
+    ("find", "names"),
+    [
+        (l01_set, ["d.L01", "d.L02"]),
+        (l01_set, ["d.Lx01", "d.Lx02"]),
+        (l01_set, [*(f"d.L{number:02}" for number in range(1, 100)), "d.LAA", "d.LAB"]),
+        (ad1_set, [f"d.ad{number}" for number in range(1, 12)]),
+        (ad1_set, ["d.AD1", "d.AD2"]),
+    ],
+)
+def test_a_set_of_logical_evidence_is_found_from_any_of_its_segments(
+    tmp_path: Path, find: Callable[[Path], tuple[Path, ...]], names: list[str]
+) -> None:
+    laid(tmp_path, *names, "other.L01", "other.ad2", "d.txt", "d.E01", "d.adx", "d.ad")
+    for name in (names[0], names[-1]):
+        assert names_of(find(tmp_path / name)) == names
+
+
+@pytest.mark.parametrize(
+    ("find", "names", "missing"),
+    [
+        (l01_set, ["d.L01", "d.L03"], "d.L02"),
+        (l01_set, ["d.Lx02"], "d.Lx01"),
+        (ad1_set, ["d.ad1", "d.ad2", "d.ad4"], "d.ad3"),
+        (ad1_set, ["d.ad12"], "d.ad1"),
+    ],
+)
+def test_a_gap_in_a_set_of_logical_evidence_names_the_missing_segment(
+    tmp_path: Path, find: Callable[[Path], tuple[Path, ...]], names: list[str], missing: str
+) -> None:
+    laid(tmp_path, *names)
+    with pytest.raises(SegmentMissingError, match=rf"segment \S*{missing} is missing"):
+        find(tmp_path / names[0])
+
+
+@pytest.mark.parametrize("name", ["d.bin", "d.adx", "d.L0"])
+def test_a_name_that_does_not_count_stands_alone(tmp_path: Path, name: str) -> None:
+    laid(tmp_path, name, "d.L01", "d.ad1")
+    assert names_of(l01_set(tmp_path / name)) == [name]
+    assert names_of(ad1_set(tmp_path / name)) == [name]
+    assert next_l01_name(tmp_path / name, 2) == next_ad1_name(tmp_path / name, 2) == ""
+
+
+def test_the_next_segment_of_logical_evidence_has_a_name(tmp_path: Path) -> None:
+    assert next_l01_name(tmp_path / "d.L01", 100) == "d.LAA"
+    assert next_l01_name(tmp_path / "d.Lx01", 100) == "d.LxAA"
+    assert next_ad1_name(tmp_path / "d.AD1", 10) == "d.AD10"
