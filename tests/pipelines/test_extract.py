@@ -177,6 +177,23 @@ def test_other_bytes_than_those_of_the_run_are_told(tmp_path: Path, ntfs: tuple[
     assert f"problem: {sample['path']}: what was written has the SHA-256" in answer.stdout
 
 
+def test_slack_comes_out_as_the_bytes_behind_the_file(tmp_path: Path, ntfs: tuple[Path, Path]) -> None:
+    image, case = ntfs
+    _, (line,) = extracted(case, "*random.bin", tmp_path / "file", image)
+    content = (tmp_path / "file" / line["file"]).read_bytes()
+    media = bytearray(image.read_bytes())
+    assert media.count(content) == 1
+    end = media.index(content) + len(content)
+    media[end : end + 9] = b"left over"
+    changed = tmp_path / "changed.dd"
+    changed.write_bytes(media)
+    slack_case = run(changed, tmp_path / "case", rules=()).case
+    _, lines = extracted(slack_case, "*random.bin", tmp_path / "out", changed)
+    found = {line["recovery"]: (tmp_path / "out" / line["file"]).read_bytes() for line in lines}
+    assert found == {"allocated": content, "slack": media[end : end + len(found["slack"])]}
+    assert found["slack"].startswith(b"left over")
+
+
 def test_what_is_carved_in_free_space_and_what_is_inside_of_it_comes_out(tmp_path: Path) -> None:
     deep, text = b"deep " * 100, b"a" * 5000
     inner = zipped(deep=deep, other=b"1")
