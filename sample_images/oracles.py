@@ -96,6 +96,23 @@ def volume_rows(image: Path) -> list[Row]:
     return rows
 
 
+def space_rows(image: Path) -> list[Row]:
+    """Rows for the table entries of what no file has: `blkls` for the volumes, `img_cat` for the gaps between them."""
+    rows: list[Row] = []
+    for one in volume_rows(image):
+        first, end = one["start_byte"] // SECTOR, (one["start_byte"] + one["size_bytes"]) // SECTOR
+        if one["kind"] == "gap":
+            content = run("img_cat", *(("-s", str(first)) if first else ()), "-e", str(end - 1), image)
+        elif one["filesystem"] == "iso9660":  # which has no map of what is free
+            continue
+        else:
+            content = run("blkls", "-A", "-o", str(first), image)
+        if content:
+            digest = hashlib.sha256(content).hexdigest()
+            rows.append({"volume": one["volume"], "recovery": "unallocated", "size": len(content), "sha256": digest})
+    return rows
+
+
 def entry_rows(image: Path, stated: Mapping[bytes, Row]) -> list[Row]:
     """Rows for the table entries: `fls -r -p -l`, `istat` for the state of the metadata, `icat` for the content.
 

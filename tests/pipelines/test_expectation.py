@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,6 +49,13 @@ def test_a_row_too_many_is_named_as_extra() -> None:
 
 def test_a_row_too_many_passes_where_the_expectation_is_not_complete() -> None:
     assert compare(_expected({"path": "a"}, complete=False), [{"path": "a"}, {"path": "b"}, {"path": "a"}]) == ()
+
+
+def test_rows_of_which_the_expectation_says_nothing_are_not_compared() -> None:
+    expected = replace(_expected({"path": "a"}), leaves_out={"recovery": ("slack",)})
+    rows = [{"path": "a", "recovery": "allocated"}, {"path": "b", "recovery": "slack"}]
+    assert compare(expected, rows) == ()
+    assert [one.kind for one in compare(expected, [*rows, {"path": "c", "recovery": "orphan"}])] == [DifferenceKind.EXTRA]
 
 
 def test_a_second_row_with_the_same_key_is_extra() -> None:
@@ -107,10 +115,11 @@ def test_values_of_different_types_differ(wanted: object, got: object) -> None:
 
 
 def test_an_expected_file_is_read_with_its_source(tmp_path: Path) -> None:
-    head = {"table": "volumes", "key": ["start_byte"], "complete": True, "tool": "mmls", "version": "4.11.1"}
+    head = {"table": "volumes", "key": ["start_byte"], "complete": True, "tool": "mmls", "version": "4.11.1", "leaves_out": {"kind": ["x"]}}
     path = tmp_path / "volumes.jsonl"
     path.write_text(json.dumps({"expected": head}) + '\n{"start_byte": 512, "slot": "000:000"}\n')
     read = read_expectation(path)
+    assert read.leaves_out == {"kind": ("x",)}
     assert (read.table, read.key, read.rows, read.source) == (
         "volumes",
         ("start_byte",),
