@@ -74,7 +74,7 @@ def fill(tree: MountTree, survey: Survey, volumes: VolumeTree, earlier: tuple[Pr
     for problem in (*earlier, *survey.problems):
         problems.take(problem)
     for found in survey.volumes:
-        if not found.holds and (found.is_read or not found.is_gap):
+        if found.is_read or not (found.holds or found.is_gap):
             _Volume(tree, found, problems).fill(volumes, survey.problems)
     if problems.count:
         tree.add(ROOT, PROBLEMS, _text(problems.text()))

@@ -212,6 +212,20 @@ def test_a_locked_volume_says_so_and_opens_with_its_passphrase(tmp_path: Path, c
 
 
 @needs_fuse
+@pytest.mark.corpus
+def test_shadow_copies_are_shown_beside_their_volume(tmp_path: Path, corpus: Path, corpus_image: Callable[[str], Path]) -> None:
+    rows = list(map(json.loads, (corpus / "open" / "truth" / "qcow2-vss-plaso.jsonl").read_text().splitlines()))
+    with mounted(tmp_path / "shown", corpus_image("qcow2-vss-plaso")):
+        folders = {"v01-ntfs": None, "v01.1-ntfs": "vss1", "v01.2-ntfs": "vss2"}
+        assert {path.name for path in (tmp_path / "shown").iterdir()} == folders.keys()
+        for folder, volume in folders.items():
+            truth = {row["path"]: row["sha256"] for row in rows if row.get("volume") == volume and row["allocated"] and row.get("sha256")}
+            assert truth
+            files = walked(tmp_path / "shown" / folder)
+            assert {path: sha256(files[path]) for path in truth} == truth
+
+
+@needs_fuse
 @pytest.mark.parametrize("state", ["missing", "a file", "not empty"])
 def test_only_an_empty_folder_is_mounted_on(tmp_path: Path, state: str) -> None:
     folder = tmp_path / "folder"
