@@ -73,7 +73,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     # AlignedStream, the stream that dissect asks for; CRC-32C; the decoders of LZO, LZ4, Snappy and LZFSE, each where it is needed.
     "dissect.util": (
         "forensics/containers/aff4_streams.py",
-        "forensics/containers/dmg.py",
+        "forensics/containers/dmg_lzfse.py",
         "forensics/filesystems/btrfs_extents.py",
         "forensics/filesystems/checksums.py",
         "forensics/filesystems/jffs2_tree.py",
