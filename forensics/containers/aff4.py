@@ -6,20 +6,20 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forensics.containers.aff4_streams import open_stream_of
 from forensics.containers.aff4_volume import AFF4, Aff4Volume
 from forensics.errors import ImageError, ImageReadError, UnsupportedImageError
 from forensics.exhibit import Container, StatedDigests, shown
-from forensics.media import DEFAULT_SECTOR_BYTES, Media, iter_salvaged
+from forensics.media import DEFAULT_SECTOR_BYTES, Damage, Media, MediaBlock, iter_salvaged
 from forensics.names import escape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from forensics.exhibit import SourceFile
-    from forensics.media import MediaBlock
     from forensics.source import ByteSource
 
 _DISKS = ("DiskImage", "ContiguousImage", "VolumeImage", "Image")
@@ -50,8 +50,29 @@ class Aff4Media:
         return data
 
     def iter_blocks(self) -> Iterator[MediaBlock]:
-        """All bytes in order; unreadable ones as zeros, and named."""
-        return iter_salvaged(self.read_at, self._size)
+        """All bytes in order; unreadable ones as zeros, and named to the sector."""
+        position = 0
+        for block in iter_salvaged(self.read_at, self._size):
+            yield self._narrowed(block, position) if block.damage else block
+            position += len(block.data)
+
+    def _narrowed(self, block: MediaBlock, position: int) -> MediaBlock:
+        """The block, which is `media[position : …]`, with what of its damaged ranges can be read sector by sector."""
+        data = bytearray(block.data)
+        damage: list[Damage] = []
+        for one in block.damage:
+            end = one.start_byte + one.size_bytes
+            for start in range(one.start_byte, end, DEFAULT_SECTOR_BYTES):
+                size = min(DEFAULT_SECTOR_BYTES, end - start)
+                try:
+                    data[start - position : start - position + size] = self.read_at(start, size)
+                except ImageReadError as error:
+                    last = damage[-1] if damage else None
+                    if last is not None and last.start_byte + last.size_bytes == start and last.why == str(error):
+                        damage[-1] = replace(last, size_bytes=last.size_bytes + size)
+                    else:
+                        damage.append(Damage(start_byte=start, size_bytes=size, code=one.code, why=str(error)))
+        return MediaBlock(bytes(data), tuple(damage))
 
 
 def open_aff4(file: SourceFile) -> Media:

@@ -6,9 +6,11 @@ References:
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dissect.util.compression import lz4, snappy
@@ -17,6 +19,7 @@ from forensics.block_cache import BlockCache
 from forensics.boundary import attempt
 from forensics.containers.aff4_volume import AFF4, TYPE
 from forensics.errors import ImageError, ImageReadError
+from forensics.names import escape_text
 from forensics.source import SourceSlice
 
 if TYPE_CHECKING:
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
 _INDEX = struct.Struct("<QI")
 _POINT = struct.Struct("<QQQI")
 _MAX_CHUNK_BYTES = 16 << 20
-_MAX_MAP_BYTES = 1 << 30
+_MAX_MAP_BYTES = 64 << 20
+_MAX_INDEX_BYTES = 16 << 20
+_MOST_INDEXES = 8
 _NESTED = 8  # maps over maps
+_SYMBOLIC = AFF4 + "SymbolicStream"
+_BYTE = re.compile("[0-9A-Fa-f]{2}")
 _METHODS = {
     "https://www.ietf.org/rfc/rfc1950.txt": "zlib",
     "https://tools.ietf.org/html/rfc1951": "deflate",
@@ -47,7 +54,8 @@ class ImageStream:
         method = volume.value(urn, "compressionMethod")
         self._method = "stored" if method is None else _METHODS.get(method, "")
         if size is None or not chunk or not in_bevy or chunk > _MAX_CHUNK_BYTES or not self._method:
-            message = f"the AFF4 stream {urn} states size {size}, chunks of {chunk}, {in_bevy} a bevy, compression {method}"
+            stated = f"size {size}, chunks of {chunk}, {in_bevy} a bevy, compression {escape_text(method or 'none')}"
+            message = f"the AFF4 stream {escape_text(urn)} states {stated}, which is not read"
             raise ImageError(message)
         self.size, self._chunk_size, self._in_bevy = size, chunk, in_bevy
         self._cache = BlockCache()
@@ -75,7 +83,7 @@ class ImageStream:
         expected = min(self._chunk_size, self.size - index * self._chunk_size)
         bevy, number = divmod(index, self._in_bevy)
         table, start, size = self._bevy(bevy)
-        where = f"chunk {index} of the AFF4 stream {self._urn}"
+        where = f"chunk {index} of the AFF4 stream {escape_text(self._urn)}"
         if (number + 1) * _INDEX.size > len(table):
             message = f"{where} is not in the index of its bevy"
             raise ImageReadError(message)
@@ -97,12 +105,11 @@ class ImageStream:
 
         def unpack() -> None:
             if self._method == "snappy":
-                found.append(snappy.decompress(stored))
+                found.append(_unsnappy(stored, self._chunk_size))
             elif self._method == "lz4":
                 found.append(lz4.decompress(stored, self._chunk_size))
             else:
-                decoder = zlib.decompressobj(-15 if self._method == "deflate" else 15)
-                found.append(decoder.decompress(stored, self._chunk_size))
+                found.append(_inflate(stored, self._chunk_size, -15 if self._method == "deflate" else 15))
 
         error = attempt(unpack)
         if error is not None:
@@ -115,10 +122,10 @@ class ImageStream:
         if number not in self._bevies:
             name = f"{self._urn}/{number:08d}"
             try:
-                index = self._volume.read(f"{name}.index")
+                index = self._volume.read(f"{name}.index", most=_MAX_INDEX_BYTES)
             except ImageError as error:
                 raise ImageReadError(str(error)) from error
-            if len(self._bevies) > 64:  # noqa: PLR2004 - indexes of 2,048 chunks are 24 KiB
+            if len(self._bevies) >= _MOST_INDEXES:
                 self._bevies.clear()
             self._bevies[number] = (index, *self._volume.place(name))
         return self._bevies[number]
@@ -130,7 +137,14 @@ class Map:
     def __init__(self, volume: Aff4Volume, source: ByteSource, urn: str, depth: int) -> None:
         points = volume.read(f"{urn}/map", most=_MAX_MAP_BYTES)
         self._targets = volume.read(f"{urn}/idx").decode("utf-8", "replace").split("\n")
-        self._ranges = sorted(_POINT.iter_unpack(points[: len(points) // _POINT.size * _POINT.size]))
+        if len(points) % _POINT.size:
+            message = f"the AFF4 map {escape_text(urn)} is cut off: {len(points)} bytes are no whole number of ranges"
+            raise ImageError(message)
+        self._ranges = sorted(_POINT.iter_unpack(points))
+        for (start, length, _, _), following in pairwise(self._ranges):
+            if start + length > following[0]:
+                message = f"the ranges of the AFF4 map {escape_text(urn)} lie over each other at byte {following[0]}"
+                raise ImageError(message)
         self._starts = [one[0] for one in self._ranges]
         stated = volume.number(urn, "size")
         self.size = stated if stated is not None else max((start + length for start, length, _, _ in self._ranges), default=0)
@@ -163,11 +177,11 @@ class Map:
     def _read(self, target: str, offset: int, length: int) -> bytes:
         if target == AFF4 + "Zero":
             return bytes(length)
-        symbolic = target.removeprefix(AFF4 + "SymbolicStream")
-        if target.startswith(AFF4) and len(symbolic) == 2:  # noqa: PLR2004 - a byte in hex
+        symbolic = target.removeprefix(_SYMBOLIC) if target.startswith(_SYMBOLIC) else ""
+        if _BYTE.fullmatch(symbolic):
             return bytes.fromhex(symbolic) * length
         if target.startswith(AFF4):  # UnknownData, UnreadableData
-            message = f"{length} bytes were not read when the image was made: {target.removeprefix(AFF4)}"
+            message = f"the bytes were not read when the image was made ({escape_text(target.removeprefix(AFF4))})"
             raise ImageReadError(message)
         if target not in self._opened:
             try:
@@ -176,9 +190,35 @@ class Map:
                 raise ImageReadError(str(error)) from error
         data = self._opened[target].read_at(offset, length)
         if len(data) != length:
-            message = f"the AFF4 map {self._urn} leads behind the end of {target}"
+            message = f"the AFF4 map {escape_text(self._urn)} leads behind the end of {escape_text(target)}"
             raise ImageReadError(message)
         return data
+
+
+def _inflate(stored: bytes, size: int, window: int) -> bytes:
+    """The content; one byte more than `size` is asked for, since the checksum is looked at only at the end."""
+    decoder = zlib.decompressobj(window)
+    data = decoder.decompress(stored, size + 1)
+    if not decoder.eof:
+        data += decoder.decompress(decoder.unconsumed_tail, 1)
+    if not decoder.eof or len(data) > size:
+        message = f"it does not end after {size} bytes"
+        raise ValueError(message)
+    return data
+
+
+def _unsnappy(stored: bytes, size: int) -> bytes:
+    """The content; the length that stands before it is looked at first (format_description.txt, section 1)."""
+    stated = shift = 0
+    for byte in stored[:5]:
+        stated |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004 - the last one
+            break
+    if stated > size:
+        message = f"it states {stated} bytes"
+        raise ValueError(message)
+    return bytes(snappy.decompress(stored))
 
 
 def open_stream_of(volume: Aff4Volume, source: ByteSource, urn: str, *, depth: int = 0) -> ByteSource:

@@ -18,6 +18,8 @@ from forensics.errors import ImageError, ImageReadError
 from forensics.source import SourceStream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from forensics.source import ByteSource
 
 AFF4 = "http://aff4.org/Schema#"
@@ -25,6 +27,8 @@ TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _TURTLE = "information.turtle"
 _MAX_TURTLE_BYTES = 64 << 20
 _MAX_STATEMENTS = 2_000_000
+_MAX_TOKENS = 4 * _MAX_STATEMENTS
+_MAX_MEMBER_BYTES = 256 << 20
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*
     |(?P<iri><[^<>"\s]*>)
@@ -90,7 +94,7 @@ class Aff4Volume:
                 return self._names[name]
         return None
 
-    def read(self, urn: str, *, most: int = 1 << 30) -> bytes:
+    def read(self, urn: str, *, most: int = _MAX_MEMBER_BYTES) -> bytes:
         """All bytes of a member.
 
         Raises:
@@ -176,17 +180,20 @@ def parse_turtle(text: str, shown: str) -> Graph:
     return graph
 
 
-def _tokens(text: str, shown: str) -> list[re.Match[str]]:
-    tokens, at = [], 0
+def _tokens(text: str, shown: str) -> Iterator[re.Match[str]]:
+    at = count = 0
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None or found.end() == at:
             message = f"{shown}: information.turtle cannot be read from character {at}"
             raise ImageError(message)
         if found.lastgroup is not None:
-            tokens.append(found)
+            count += 1
+            if count > _MAX_TOKENS:
+                message = f"{shown}: information.turtle holds more than {_MAX_TOKENS} words"
+                raise ImageError(message)
+            yield found
         at = found.end()
-    return tokens
 
 
 def _term(found: re.Match[str], prefixes: dict[str, str], *, is_prefix: bool) -> str:
