@@ -60,6 +60,7 @@ class _Extension:
     records: dict[bytes, bytes] = field(default_factory=dict)
     sparse: list[tuple[int, int]] = field(default_factory=list)
     problem: tuple[str, str] | None = None
+    taken: int = 0  # bytes of extended headers
 
 
 class TarScan:
@@ -68,6 +69,7 @@ class TarScan:
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._global: dict[bytes, bytes] = {}
+        self._global_taken = 0
         self._at = 0
         self._number = 0
         self._problems = 0
@@ -97,7 +99,8 @@ class TarScan:
     def _member(self, header: Header, extension: _Extension) -> Iterator[TarMember | Problem]:
         self._number += 1
         start, records = self._at + BLOCK, {**self._global, **extension.records}
-        stored = _decimal(records.get(b"size")) or header.size or 0
+        stated = _decimal(records.get(b"size"))
+        stored = (header.size or 0) if stated is None else stated
         if header.type in _WITHOUT_CONTENT and not (
             header.type == b"1" and stored and parse_header(self._source.read_at(start, BLOCK)) is None
         ):
@@ -138,7 +141,8 @@ class TarScan:
 
     def _extend(self, extension: _Extension, header: Header) -> None:
         size = header.size or 0
-        longest = LONGEST_NAME if header.type in (_LONG_NAME, _LONG_LINK) else _LONGEST_EXTENSION
+        room = _LONGEST_EXTENSION - (self._global_taken if header.type == _GLOBAL else extension.taken)
+        longest = LONGEST_NAME if header.type in (_LONG_NAME, _LONG_LINK) else max(0, room)
         data = self._source.read_at(self._at + BLOCK, min(size, longest))
         if len(data) < size:
             extension.problem = (
@@ -151,6 +155,10 @@ class TarScan:
             extension.link = data.split(b"\0", 1)[0]
         else:
             records = self._global if header.type == _GLOBAL else extension.records
+            if header.type == _GLOBAL:
+                self._global_taken += len(data)
+            else:
+                extension.taken += len(data)
             try:
                 for key, value in iter_records(data):
                     records[key] = value
