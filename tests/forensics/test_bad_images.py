@@ -121,10 +121,11 @@ def test_no_input_broken_or_not_leaves_a_file_open(corpus: Path) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
-def test_a_folder_and_a_fifo_named_like_images_are_refused(tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_fifo_named_like_images_are_refused(tmp_path: Path) -> None:
+    """A folder of files is evidence, whatever its name; one that holds nothing is none."""
     (tmp_path / "dir.E01").mkdir()
     os.mkfifo(tmp_path / "fifo.dd")
-    with pytest.raises(ImageError, match="is a folder"):
+    with pytest.raises(ImageError, match="nothing to process"):
         open_image(tmp_path / "dir.E01")
     with pytest.raises(ImageError, match="is a FIFO"):
         open_image(tmp_path / "fifo.dd")

@@ -68,8 +68,8 @@ def test_a_disk_folder_is_opened_by_itself_and_by_its_descriptor(tmp_path: Path)
             assert (image.path, image.container) == (opened, "parallels")
             assert image.read_at(0, image.size) == media
             assert [segment.name for segment in image.segments] == ["DiskDescriptor.xml", "root.hds"]
-    with pytest.raises(ImageError, match="is a folder"):
-        open_image(tmp_path)
+    with open_image(tmp_path) as around:
+        assert around.container == "folder"
 
 
 def test_a_split_disk_with_snapshots_is_read_from_its_newest_state(tmp_path: Path) -> None:

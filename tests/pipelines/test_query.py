@@ -120,7 +120,7 @@ def test_a_statement_that_is_none_names_the_views(case: Case, sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["DESCRIBE entries", "SHOW TABLES", "FROM entries", "WITH a AS (SELECT 1) SELECT * FROM a", "SUMMARIZE volumes"]
+    "sql", ["DESCRIBE entries", "SHOW TABLES", "FROM entries", "WITH a AS (SELECT 1) SELECT * FROM a", "SUMMARIZE coverage"]
 )
 def test_statements_that_only_read_are_answered(case: Case, sql: str) -> None:
     assert query_case(case, sql)[0]

@@ -89,7 +89,8 @@ class Allocation:
     def _free(self, start_byte: int) -> Iterator[Run]:
         """Unallocated runs, not joined over windows."""
         geometry = self._geometry
-        first = max(0, start_byte - geometry.first_byte) // geometry.unit_bytes
+        # A piece that the volume's end cuts ends inside a unit: what follows it begins with the next.
+        first = -(-max(0, start_byte - geometry.first_byte) // geometry.unit_bytes)
         for number in range(first // _WINDOW_UNITS, -(-geometry.units // _WINDOW_UNITS)):
             window = self._window(number)
             if window is None:
