@@ -107,11 +107,13 @@ class ZipReader:
     def __init__(self, source: ByteSource, credentials: tuple[Credential, ...] = ()) -> None:
         self._source = source
         self._lock = Lock(credentials)
+        self._is_proven = not self._lock.count
         self._places: _Places | None = None
 
     def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
         """Every member; a Problem for each whose content is not read, and for what of the archive is damaged or out of place."""
         del limits  # they are for orphans
+        self._prove()
         places = _Places()
         for found in self._scan():
             if not isinstance(found, _Found):
@@ -127,6 +129,7 @@ class ZipReader:
         Raises:
             StreamReadError: there is none, or no passphrase opens it.
         """
+        self._prove()
         if self._places is None:
             places = _Places()
             for found in self._scan():
@@ -138,6 +141,18 @@ class ZipReader:
             message = f"member {address.metadata_address} of the archive has no content that can be read"
             raise StreamReadError(message)
         return self._content(entry, address.metadata_address)
+
+    def _prove(self) -> None:
+        """Tries the passphrases on every member, so that of a damaged one the same is said whatever was read before it."""
+        if self._is_proven:
+            return
+        self._is_proven = True
+        file, proven = SourceStream(self._source), set()
+        for found in self._scan():
+            if isinstance(found, _Found) and found.problem is None and found.entry.flags & FLAG_ENCRYPTED:
+                proven.add(self._lock.passphrase_of(file, self._source.size, found.entry))
+                if len(proven - {None}) == self._lock.count:
+                    return
 
     def _content(self, entry: ZipEntry, number: int) -> SequentialStream:
         file = SourceStream(self._source)
