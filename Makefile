@@ -4,6 +4,7 @@
 PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$one"; break; }; done)
 PYTEST_ARGS ?=
+CORPUS ?= ../shared/corpus
 BENCH_ARGS ?=
 
 VENV := .venv
@@ -13,7 +14,7 @@ DEMO := build/demo
 # The demonstration keeps its keys here and leaves nothing in the home folder.
 DEMO_ENV := XDG_STATE_HOME="$(CURDIR)/$(DEMO)/state"
 
-.PHONY: help demo test lint format sample-images replay bench readme picture lock wheel clean
+.PHONY: help demo test lint format sample-images replay bench coverage readme picture lock wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +24,7 @@ help:
 	@echo "make replay         process every sample image and show each difference from what is expected"
 	@echo "make sample-images  build the sample images anew (Linux, as root: it mounts)"
 	@echo "make bench          measure against fls, icat, hashdeep and yara by hand (they must be installed)"
+	@echo "make coverage       process the public reference images of CORPUS and write docs/coverage.md"
 	@echo "make readme         write into the documentation what its commands print now"
 	@echo "make picture        make docs/images/report.png from the demo (needs chromium)"
 	@echo "make wheel          build the wheel into dist/"
@@ -77,6 +79,9 @@ sample-images: $(VENV)/runtime
 
 bench: $(VENV)/runtime
 	$(BIN)/python benchmarks/throughput.py --write benchmarks/results.md $(BENCH_ARGS)
+
+coverage: $(VENV)/runtime
+	$(BIN)/python docs/coverage_table.py $(CORPUS) docs/coverage.md
 
 # What the documentation shows under its commands, as they print it now.
 readme: $(VENV)/runtime

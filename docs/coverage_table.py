@@ -1,6 +1,6 @@
 """Writes docs/coverage.md: every public reference image, opened by which reader, held against what independent tools say of it.
 
-    python docs/coverage_table.py CORPUS docs/coverage.md [IMAGE…]
+    make coverage CORPUS=…, or: python docs/coverage_table.py CORPUS docs/coverage.md [IMAGE…]
 
 CORPUS is the folder of reference images (its README says what they are and whose the truth is). Each image is unpacked, processed as an
 examiner would process it, and compared; nothing of it is kept.
@@ -33,6 +33,8 @@ _OPENERS = {"gz": gzip.open, "xz": lzma.open, "none": open}
 _ROOT = Path(__file__).resolve().parent
 # Names that TSK makes up, and streams of which the truth is not kept, as the corpus's own check leaves them out.
 _VIRTUAL = re.compile(r"^\$(MBR|FAT\d|OrphanFiles|BadClus:|Extend/.*:\$)|.*\(Volume Label Entry\)$")
+
+_VOLUME_COLUMNS = ["volume", "kind", "filesystem", "unlocked_with", "encrypted", "status", "reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _row(corpus: Path, image: dict[str, Any], work: Path) -> Row:
         why = " ".join(str(error).replace(str(work), "").split())
         return Row(image["id"], image["format"], "not opened", "", "", "", f"error: {why}")
     tables = result.case / "runs" / result.run / "tables"
-    volumes = read_table(tables, "volumes").to_pylist()
+    volumes = read_table(tables, "volumes", _VOLUME_COLUMNS).to_pylist()
     entries = read_table(tables, "entries", ["path", "stream", "sha256", "kind", "recovery", "metadata_allocated", "size"]).to_pylist()
     problems = collections.Counter(read_table(tables, "problems", ["code"])["code"].to_pylist())
     container = read_table(tables, "sources", ["container"])["container"].to_pylist()[0]

@@ -11,12 +11,13 @@ from running import evidex, unpack
 
 import cli
 from forensics.schema import TABLES
+from pipelines.passphrase import StatedSecrets
 
-_COMMANDS = ("info", "process", "verify", "report", "replay", "query", "schema", "keys", "custody")
+_COMMANDS = ("info", "process", "batch", "verify", "report", "replay", "query", "schema", "extract", "mount", "keys", "custody")
 
 
 def _invoke(*arguments: str) -> tuple[object, str]:
-    result = CliRunner().invoke(cli.evidex, list(arguments), standalone_mode=False, catch_exceptions=False)
+    result = CliRunner().invoke(cli.evidex, list(arguments), standalone_mode=False, catch_exceptions=False, obj=StatedSecrets())
     return result.return_value, result.output
 
 
@@ -28,7 +29,8 @@ def test_each_command_of_the_interface_is_there_and_explains_itself(name: str) -
 
 def test_process_takes_every_option_that_scripts_use() -> None:
     names = {option for parameter in cli.evidex.commands["process"].params for option in parameter.opts}
-    wanted = "case exhibit examiner case-number agency profile rules key workers scheduler resume json expect-hash accept-mismatch"
+    wanted = "case exhibit examiner case-number agency profile rules key workers scheduler resume json expect-hash accept-mismatch "
+    wanted += "credentials reader cross-check folder-as"
     assert {f"--{name}" for name in wanted.split()} <= names
 
 
