@@ -64,7 +64,8 @@ ACQUIRE = {
 }
 ACQUIRE_LINUX = {
     b"fs/$rootfs$/etc/passwd": ("/", b"etc/passwd"),
-    b"fs/$fs$/fs0/etc/hosts": ("/", b"etc/hosts"),
+    b"fs/$fs$/fs0/etc/hosts": None,  # another filesystem than the root
+    b"fs/$metadata$/file-hashes.csv.gz": None,
 }
 PLAIN = {b"documents/report.pdf": ("/", b"documents/report.pdf"), b"a/b": ("/", b"a/b")}
 LAYOUTS = {
@@ -74,7 +75,11 @@ LAYOUTS = {
     "Velociraptor, Linux": ("Velociraptor", VELOCIRAPTOR_LINUX),
     "UAC": ("UAC", UAC),
     "acquire": ("acquire", ACQUIRE),
+    "acquire, Linux": ("acquire", ACQUIRE_LINUX),
+    "UAC in a folder": ("UAC", {b"uac-host-linux-20240101/" + path: place for path, place in UAC.items()}),
+    "KAPE in a folder": ("KAPE", {b"HOST/" + path: place for path, place in KAPE.items()}),
     "files": ("files", PLAIN),
+    "files in a folder": ("files", {b"top/" + path: ("/", b"top/" + path) for path in PLAIN}),
 }
 Places = dict[bytes, tuple[str, bytes] | None]
 
@@ -85,6 +90,15 @@ def test_a_collection_is_recognised_and_its_files_have_their_places(layout: str)
     collection = recognise(places)
     assert collection.tool == tool
     assert {path: collection.place(path) for path in places} == places
+
+
+@pytest.mark.parametrize("before", [b"./", b"/", b".//./"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_an_archive_puts_before_paths_changes_nothing(layout: str, before: bytes) -> None:
+    tool, places = LAYOUTS[layout]
+    collection = recognise([b".", *(before + path for path in places)])
+    assert collection.tool == tool
+    assert {path: collection.place(before + path) for path in places} == places
 
 
 def laid_tree(folder: Path, places: Places) -> Path:
