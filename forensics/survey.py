@@ -14,8 +14,8 @@ from forensics.errors import FilesystemError, ForensicsError, ImageReadError, Pr
 from forensics.filesystems.found import FoundFilesystem
 from forensics.filesystems.readers import find_filesystems
 from forensics.found_volume import FoundVolume, Survey
-from forensics.layers.all_layers import ALL_LAYERS
-from forensics.layers.base import Derived, Member
+from forensics.layers.all_layers import ALL_LAYERS, OF_WHOLE_DISKS
+from forensics.layers.base import Derived
 from forensics.logical.open_logical import LOGICAL_KINDS
 from forensics.signatures import HEAD_BYTES, identify
 from forensics.sleuthkit import open_filesystem, open_media
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from forensics.credentials import Credential
     from forensics.disks import Disks
     from forensics.image import Image
-    from forensics.layers.base import Layer, Locked
+    from forensics.layers.base import Layer, Locked, Member
     from forensics.signatures import Signature
+    from forensics.source import ByteSource
 
 # Partition types, as TSK names them, that hold no filesystem by definition (UEFI specification, Microsoft, GRUB manual).
 _WITHOUT_FILESYSTEM = ("Microsoft reserved partition", "BIOS Boot partition", "BIOS boot partition")
@@ -60,6 +61,7 @@ class _Surveyor:
         self._found: dict[str, FoundVolume] = {}
         self._problems: list[Problem] = []
         self._counted: dict[str, int] = {}
+        self._disk_names: set[str] = set()
 
     def survey(self) -> Survey:
         """Looks at the tiles, then at what is derived from them, until nothing new comes."""
@@ -75,11 +77,14 @@ class _Surveyor:
         volumes = gaps = 0
         for number, (image, start) in enumerate(zip(self._disks.images, self._disks.starts, strict=True)):
             layout = _layout(image)
+            largest = max(layout.volumes, key=lambda one: one.own_bytes, default=None)
             renamed = {}
             for extent in layout.extents:
                 volumes, gaps = volumes + (not extent.is_gap), gaps + extent.is_gap
                 name = f"g{gaps:02d}" if extent.is_gap else f"v{volumes:02d}"
                 renamed[extent.volume] = name
+                if extent is largest:
+                    self._disk_names.add(name)
                 tile = replace(extent, volume=name)
                 node = VolumeNode(volume=name, disk=number, start_byte=tile.origin_byte, size_bytes=tile.own_bytes)
                 self._tree.put(node)
@@ -93,14 +98,19 @@ class _Surveyor:
         taken: dict[str, list[Member]] = {}
         for name in names:
             head = self._head(name)
-            member = Member(name, self._tree.source(name))
-            layers = [] if self._is_plain(name) else [layer for layer in ALL_LAYERS if layer.recognises(head, member)]
+            layers = [] if self._is_plain(name) else [layer for layer in ALL_LAYERS if self._recognises(layer, name, head)]
             consuming = next((layer for layer in layers if layer.consumes), None)
             for layer in layers if consuming is None else [consuming]:
-                taken.setdefault(layer.name, []).append(member)
+                taken.setdefault(layer.name, []).append(self._tree.member(name, layer.name))
             if consuming is None:
                 self._look(name, head)
         return [(layer, taken[layer.name]) for layer in ALL_LAYERS if layer.name in taken]
+
+    def _recognises(self, layer: Layer, name: str, head: bytes) -> bool:
+        member = self._tree.member(name, layer.name)
+        if layer.name in OF_WHOLE_DISKS:
+            return name in self._disk_names and layer.recognises(_first_bytes(member.source), member)
+        return layer.recognises(head, member)
 
     def _is_plain(self, name: str) -> bool:
         """Whether the volume can hold no layer: a gap, logical evidence, an earlier state (of which later ones are no part), too deep."""
@@ -290,8 +300,8 @@ class _Surveyor:
 
     def _head(self, name: str) -> bytes:
         try:
-            return self._tree.source(name).read_at(0, HEAD_BYTES)
-        except (ImageReadError, ForensicsError):
+            return _first_bytes(self._tree.source(name))
+        except ForensicsError:
             return b""
 
 
@@ -306,10 +316,10 @@ def _layout(image: Image) -> Layout:
     return read_layout(image, media, is_filesystem=True)
 
 
-def _first_bytes(image: Image) -> bytes:
+def _first_bytes(source: ByteSource) -> bytes:
     try:
-        return image.read_at(0, HEAD_BYTES)
-    except ImageReadError:
+        return source.read_at(0, HEAD_BYTES)
+    except (ImageReadError, ForensicsError):
         return b""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from forensics.errors import VolumeError
 from forensics.filesystems.readers import open_reader
-from forensics.layers.all_layers import ALL_LAYERS
+from forensics.layers.all_layers import ALL_LAYERS, OF_WHOLE_DISKS
 from forensics.layers.base import Member
 from forensics.sleuthkit import open_media
 from forensics.source import SourceSlice
@@ -124,8 +124,16 @@ class VolumeTree:
     def _tile(self, node: VolumeNode) -> ByteSource:
         return SourceSlice(self._disks.images[node.disk], node.start_byte, node.size_bytes)
 
+    def member(self, volume: str, layer: str) -> Member:
+        """The volume as a member of that layer: its bytes, or those of its whole disk.
+
+        Raises:
+            VolumeError: it cannot be opened here.
+        """
+        return Member(volume, self._disks.images[self._nodes[volume].disk] if layer in OF_WHOLE_DISKS else self.source(volume))
+
     def _derived(self, derived: Derived) -> ByteSource:
-        members = [Member(parent, self.source(parent)) for parent in derived.parents]
+        members = [self.member(parent, derived.layer) for parent in derived.parents]
         if derived.layer == SHARED_VOLUME:
             return members[0].source
         layer = next((one for one in ALL_LAYERS if one.name == derived.layer), None)

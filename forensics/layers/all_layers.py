@@ -17,3 +17,5 @@ if TYPE_CHECKING:
     from forensics.layers.base import Layer
 
 ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), VeraCrypt(), Md(), DynamicDisk(), Lvm(), ShadowCopies())
+OF_WHOLE_DISKS = frozenset({DynamicDisk.name})
+"""Layers whose members are whole disks, because what they need lies outside of every partition; a disk goes by its largest volume."""

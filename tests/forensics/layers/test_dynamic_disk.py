@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from itertools import starmap
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -12,8 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layer_members import SECTOR, Bytes, members, opened, recognised
 
+from forensics.disks import open_disks
 from forensics.errors import ImageReadError, VolumeError
 from forensics.layers.dynamic_disk import DynamicDisk
+from forensics.survey import survey
+from forensics.volume_tree import VolumeTree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DATA, _PART, _CHUNK = 63, 96, 16  # sectors: where data start, what each disk gives to a volume, and of a chunk
 _GROUP = UUID(int=0xABC)
@@ -185,3 +192,22 @@ def test_metadata_that_lie_or_are_cut_off_are_said(place: int, value: int, size:
             opened(DynamicDisk(), derived, found).read_at(0, 1000)
         except (ImageReadError, VolumeError):
             continue
+
+
+def test_a_survey_finds_the_volumes_of_whole_disks_and_another_process_opens_them(tmp_path: Path) -> None:
+    """Each disk has one partition of type 0x42, which a survey knows; the database lies behind it."""
+    disks, plain = _group()
+    paths = []
+    for number, data in enumerate(disks):
+        table = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0x42, b"\xff\xff\xff", _DATA, 4 * _PART)
+        paths.append(tmp_path / f"disk{number}.dd")
+        paths[-1].write_bytes((bytes(446) + table).ljust(510, b"\0") + b"\x55\xaa" + data[SECTOR:])
+    with open_disks(paths) as exhibit:
+        found = survey(exhibit, spool=tmp_path)
+        assert not [one for one in found.problems if one.code != "volume-not-read"]
+        tree = VolumeTree(exhibit, (), tmp_path, found.nodes)
+        derived = {node.derived.name.partition(" ")[0]: tree.source(node.volume) for node in found.nodes if node.derived}
+        assert {name: source.read_at(0, source.size) for name, source in derived.items()} == plain
+    holds = [one for one in found.volumes if one.holds]
+    assert [one.status for one in holds] == ["unfolded"] * 3
+    assert "dynamic disk" in holds[0].reason
