@@ -56,6 +56,14 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(0, bytes.fromhex("851902e0"), "JFFS2"),
     Signature(0, bytes.fromhex("85190320"), "JFFS2"),
     Signature(512, b"/".ljust(16, b"\0"), "QNX4"),  # Linux, include/uapi/linux/qnx4_fs.h: the root directory's name, in block 1
+    # ZFS on-disk specification, 1.2.2: a list of name-value pairs in XDR from 16 KiB on, of which the first is "version".
+    Signature(0x4000, b"\1\1", "ZFS", also=(0x4018, b"version\0")),
+    Signature(0x400, bytes.fromhex("e2e1f5e0"), "EROFS"),  # Linux, include/uapi/linux/magic.h, as are the next two
+    Signature(0, bytes.fromhex("453dcd28"), "cramfs"),
+    Signature(0, bytes.fromhex("28cd3d45"), "cramfs"),
+    Signature(0, b"UBI#", "UBI"),  # Linux, drivers/mtd/ubi/ubi-media.h
+    Signature(0x2000, b"OCFSV2", "OCFS2"),  # Linux, fs/ocfs2/ocfs2_fs.h: block 2
+    Signature(0x10000, bytes.fromhex("0116197000000001"), "GFS2"),  # Linux, include/uapi/linux/gfs2_ondisk.h
     Signature(0x8001, b"BEA01", "UDF"),  # ECMA-167 part 2, volume recognition sequence
 )
 

@@ -38,6 +38,7 @@ def _head(path: object) -> bytes:
         ("dissect-jffs2-zlib", "JFFS2"),
         ("dissect-qnx4", "QNX4"),
         ("xfuse-xfs-4kn", "XFS"),
+        ("ul-images-fs-zfs", "ZFS"),
     ],
 )
 def test_a_volume_is_called_what_it_is(corpus_image: Callable[[str], object], identifier: str, name: str) -> None:
