@@ -83,6 +83,10 @@ def _what(row: dict[str, Any]) -> str:
     what = " ".join(filter(None, (row["slot"], row["type"])))
     if row["kind"] == "gap":
         return what
+    if row["name"]:
+        what += f" “{row['name']}”"
+    if row["status"] == "unfolded":  # the reason begins with what it is
+        return f"{what}: {row['reason']}"
     name = row["filesystem"] or "no known filesystem"
     label = f" “{row['filesystem_label']}”" if row["filesystem_label"] else ""
     unlocked = f", unlocked with {row['unlocked_with']}" if row["unlocked_with"] else ""

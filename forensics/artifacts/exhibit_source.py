@@ -30,5 +30,12 @@ def open_exhibit_source(disks: Disks, volumes: VolumeTree, nodes: Sequence[Volum
     """
     if disks.images[0].container in LOGICAL_KINDS:
         return open_logical_source(volumes.reader(nodes[0].volume))
-    derived = [one.volume for one in nodes if one.derived and one.derived.layer != SHARED_VOLUME and one.found and not one.snapshot]
+    derived = [one.volume for one in nodes if _is_live(one)]
     return open_artifact_source(disks.images, [volumes.source(volume) for volume in derived])
+
+
+def _is_live(node: VolumeNode) -> bool:
+    """Whether it is a derived volume that holds a filesystem in its present state."""
+    if node.derived is None or node.derived.layer == SHARED_VOLUME or node.snapshot:
+        return False
+    return node.found is not None and node.found.reader != "raw"
