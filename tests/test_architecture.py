@@ -62,7 +62,6 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     ),
     "dask": ("pipelines/cluster.py",),
     "distributed": ("pipelines/cluster.py",),
-    "dissect.archive": ("forensics/logical/wim.py",),
     "dissect.apfs": ("forensics/filesystems/apfs_container.py",),
     "dissect.fve": ("forensics/layers/argon2_key.py", "forensics/layers/bitlocker_volume.py"),
     "dissect.hypervisor": ("forensics/containers/disk.py",),

@@ -36,16 +36,20 @@ class LibraryFile:
 
         def take() -> None:
             self._file.seek(offset)
-            read.append(bytes(self._file.read(length)))
+            wanted = length
+            while wanted > 0 and (part := bytes(self._file.read(wanted))):
+                read.append(part)
+                wanted -= len(part)
 
         error = attempt(take)
         if error is not None:
             message = f"bytes {offset} to {offset + length - 1} cannot be read: {type(error).__name__}: {error}"
             raise StreamReadError(message) from error
-        if not read[0]:
-            message = f"the container gives nothing at byte {offset} of {self.size}"
+        data = b"".join(read)
+        if len(data) != length:
+            message = f"the container gives {len(data)} of {length} bytes at byte {offset} of {self.size}"
             raise StreamReadError(message)
-        return read[0]
+        return data
 
     def checksum_failure(self) -> str:
         """Nothing: what the container states are digests."""

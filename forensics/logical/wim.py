@@ -1,24 +1,20 @@
 """WIM (Windows Imaging) as logical evidence: a folder an image, with the SHA-1 that the WIM states of each content.
 
-The owner file of dissect.archive.
-
-References:
-    Microsoft, "Windows Imaging File Format (WIM)", 2007.
+dissect.archive is not used: it gives wrong bytes for a chunk that is stored because it did not shrink, and does not read LZX.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from array import array
+from typing import TYPE_CHECKING
 
-from dissect.archive.wim import WIM
-
-from forensics.boundary import attempt
-from forensics.errors import FilesystemError, StreamReadError
+from forensics.errors import FilesystemError, ImageReadError, StreamReadError
 from forensics.filesystems.base import Kind, Times
-from forensics.logical.library_file import LibraryFile
-from forensics.logical.member import MAXIMUM_MEMBERS, Member, container_problem
-from forensics.names import display_path
-from forensics.source import SourceStream
+from forensics.logical.member import LONGEST_NAME, MAXIMUM_MEMBERS, Member, container_problem
+from forensics.logical.pieces import PieceStream
+from forensics.logical.reparse import parse_reparse_data
+from forensics.logical.wim_structure import NO_DIGEST, Wim, WimEntry, WimError, iter_folder, read_entry, root_at
+from forensics.names import display_path, escape_text
 from forensics.timestamps import from_filetime
 
 if TYPE_CHECKING:
@@ -26,10 +22,12 @@ if TYPE_CHECKING:
 
     from forensics.errors import Problem
     from forensics.filesystems.base import Entry, ListingLimits, StreamAddress
+    from forensics.logical.wim_resource import Resource, ResourceStream
     from forensics.source import ByteSource
 
 _DEEPEST = 1000
-_NO_HASH = bytes(20)
+_LONGEST_TARGET = 16 * 1024  # [MS-FSCC] 2.1.2: of a reparse point's data
+_REPARSE_STREAM = "$REPARSE_POINT"
 _ADVICE = "list the WIM with another tool and compare"
 
 
@@ -42,143 +40,135 @@ class WimReader:
         """Opens it.
 
         Raises:
-            FilesystemError: it is damaged, or of a variant that is not read (spanned, solid).
+            FilesystemError: it is damaged, or of a variant that is not read.
         """
-        self._wim: Any = None
-        error = attempt(lambda: setattr(self, "_wim", WIM(SourceStream(source))))
-        if error is not None:
+        self._source = source
+        try:
+            self._wim = Wim(source)
+        except ImageReadError as error:
             message = f"the WIM cannot be opened: {error}"
             raise FilesystemError(message) from error
-        self._contents: list[tuple[int, bytes]] | None = None
+        self._firsts: array[int] | None = None
+        self._digests = bytearray()
 
     def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
         """Every stream of every entry of every image; a Problem for a folder that could not be listed to its end."""
         del limits  # they are for orphans
-        contents: list[tuple[int, bytes]] = []
-        number = 0
-        for found in self._walk():
-            if not isinstance(found, tuple):
-                yield found
-                continue
-            path, entry = found
-            number += 1
-            if number > MAXIMUM_MEMBERS:
-                yield container_problem("listing-limit", f"entries after the first {MAXIMUM_MEMBERS} were not listed", "a bound", _ADVICE)
-                break
-            for index, member in enumerate(_members(number, path, entry)):
-                contents.append((number, bytes(entry.streams.get(member.stream) or _NO_HASH)))
-                size = self._size(contents[-1][1]) if member.has_content else None
-                yield Member(**{**_fields(member), "attribute_id": index, "size": size}).entry()
-        self._contents = contents
+        yield from self._entries()
 
-    def open_stream(self, address: StreamAddress) -> LibraryFile:
+    def open_stream(self, address: StreamAddress) -> ResourceStream | PieceStream:
         """The stream of that number.
 
         Raises:
             StreamReadError: there is none, or its content is not in this file.
         """
-        digest = self._digest_of(address)
-        if digest == _NO_HASH:
-            return LibraryFile(None, 0, {})
-        resource = self._wim.resources.get(digest)
-        if resource is None:
-            message = f"the content with the SHA-1 {digest.hex()} is not in this WIM; another part of a set may have it"
-            raise StreamReadError(message)
-        opened: list[Any] = []
-        error = attempt(lambda: opened.append(resource.open()))
-        if error is not None:
-            message = f"the content cannot be opened: {error}"
-            raise StreamReadError(message) from error
-        return LibraryFile(opened[0], int(resource.original_size), {"sha1": digest.hex()})
-
-    def _digest_of(self, address: StreamAddress) -> bytes:
-        if self._contents is None:
-            for _ in self.iter_entries(None):  # type: ignore[arg-type]  # the limits are for orphans, which a WIM has not
+        if self._firsts is None:
+            for _ in self._entries():
                 pass
-        assert self._contents is not None, "listed just now"
-        own = [digest for number, digest in self._contents if number == address.metadata_address]
-        if not 0 <= address.attribute_id < len(own):
-            message = f"there is no entry {address.metadata_address} in the WIM"
+        assert self._firsts is not None, "listed just now"
+        number = address.metadata_address
+        at = (self._firsts[number - 1] if 0 < number < len(self._firsts) else 0) + address.attribute_id
+        if not 0 < number < len(self._firsts) or not self._firsts[number - 1] <= at < self._firsts[number]:
+            message = f"there is no entry {number} in the WIM"
             raise StreamReadError(message)
-        return own[address.attribute_id]
+        return self._content(bytes(self._digests[20 * at : 20 * at + 20]))
 
-    def _size(self, digest: bytes) -> int | None:
-        resource = self._wim.resources.get(digest)
-        return int(resource.original_size) if resource is not None else 0 if digest == _NO_HASH else None
+    def _content(self, digest: bytes) -> ResourceStream | PieceStream:
+        if digest == NO_DIGEST:
+            return PieceStream(self._source, 0, ())
+        resource = self._wim.contents.get(digest)
+        if resource is None:
+            message = f"the content with the SHA-1 {digest.hex()} is not in this WIM; another one that it builds on may have it"
+            raise StreamReadError(message)
+        return self._wim.open(resource, {"sha1": digest.hex()})
 
-    def _walk(self) -> Iterator[tuple[bytes, Any] | Problem]:
+    def _entries(self) -> Iterator[Entry | Problem]:
+        firsts, digests, number = array("Q", [0]), bytearray(), 0
+        for found in self._walk():
+            if not isinstance(found, tuple):
+                yield found
+                continue
+            number += 1
+            if number > MAXIMUM_MEMBERS:
+                yield container_problem("too-many-members", f"entries behind number {number - 1} were not listed", "a bound", _ADVICE)
+                break
+            for member, digest in self._members(number, *found):
+                digests += digest
+                yield member.entry()
+            firsts.append(len(digests) // 20)
+        self._firsts, self._digests = firsts, digests
+
+    def _members(self, number: int, path: bytes, entry: WimEntry) -> list[tuple[Member, bytes]]:
+        """A member a stream; a folder comes as one of its own."""
+        kind = Kind.DIRECTORY if entry.is_directory else Kind.LINK if entry.reparse is not None or entry.reparse_tag else Kind.FILE
+        streams, target = list(entry.streams), None
+        if kind is Kind.LINK:
+            target = self._target(entry)
+            if entry.reparse is not None and streams[0][1] == NO_DIGEST:
+                streams[0] = "", entry.reparse
+            elif entry.reparse is not None:
+                streams.append((_REPARSE_STREAM, entry.reparse))
+        times = Times(created=from_filetime(entry.created), modified=from_filetime(entry.written), accessed=from_filetime(entry.accessed))
+        found = []
+        for index, (name, digest) in enumerate(streams):
+            has_content = bool(name) or kind is not Kind.DIRECTORY
+            resource = self._wim.contents.get(digest)
+            size = resource.size if resource is not None else 0 if digest == NO_DIGEST else None
+            member = Member(
+                number=number,
+                path=path,
+                kind=kind,
+                times=times,
+                stream=escape_text(name),
+                attribute_id=index,
+                size=size if has_content and (size is None or size < 1 << 63) else None,
+                link_target=None if name else target,
+                has_content=has_content,
+            )
+            found.append((member, digest))
+        return found
+
+    def _target(self, entry: WimEntry) -> bytes | None:
+        """Where a link leads; None if that cannot be read."""
+        try:
+            data = self._content(entry.reparse or NO_DIGEST).read_at(0, _LONGEST_TARGET)
+        except StreamReadError:
+            return None  # the content is read again as any other, and becomes a problem there
+        return parse_reparse_data(entry.reparse_tag, data)
+
+    def _walk(self) -> Iterator[tuple[bytes, WimEntry] | Problem]:
         """Path and entry of everything, a folder before what is in it; a folder's table of entries once, whatever points to it."""
-        images = self._wim.images()
-        for number in range(1, MAXIMUM_MEMBERS):
-            image, failure = _next(images)
-            if failure is not None:
-                yield container_problem("listing-damaged", f"image {number} of the WIM could not be opened", str(failure), _ADVICE)
-                return
-            if image is None:
-                return
-            root = b"%d" % number
-            yield root, image.root
-            yield from _below(image.root, root)
+        if not self._wim.images:
+            yield container_problem("listing-damaged", "the WIM holds no image, so no file is listed", "its table names none", _ADVICE)
+        for number, image in enumerate(self._wim.images, start=1):
+            yield from self._image(b"%d" % number, image)
 
-
-def _below(root: Any, above: bytes) -> Iterator[tuple[bytes, Any] | Problem]:
-    seen: set[int] = set()
-    waiting = [(root, above, 0)]
-    while waiting:
-        folder, path, depth = waiting.pop()
-        place = int(folder.entry.SubdirOffset)
-        if not place:
-            continue
-        if place in seen or depth > _DEEPEST:
-            yield container_problem("directory-loop", "a folder is listed under more than one path; it was entered once", "a loop", _ADVICE)
-            continue
-        seen.add(place)
-        # Each step reads from where the one before ended, so a folder is listed whole before another is begun.
-        entries, failure = _listed(folder)
-        if failure is not None:
-            what = f"a folder could not be listed to its end: {display_path(path)[0]}"
-            yield container_problem("listing-damaged", what, str(failure), _ADVICE)
-        folders = []
-        for entry in entries:
-            below = path + b"/" + (entry.name or "").encode("utf-8", "surrogatepass")
-            yield below, entry
-            if entry.is_dir():
-                folders.append((entry, below, depth + 1))
-        waiting.extend(reversed(folders))
-
-
-def _listed(folder: Any) -> tuple[list[Any], Exception | None]:
-    entries: list[Any] = []
-
-    def take() -> None:
-        for entry in folder.iterdir():
-            entries.append(entry)
-            if len(entries) > MAXIMUM_MEMBERS:
-                return
-
-    return entries, attempt(take)
-
-
-def _next(items: Iterator[Any]) -> tuple[Any, Exception | None]:
-    taken: list[Any] = []
-    error = attempt(lambda: taken.append(next(items, None)))
-    return (taken[0] if taken else None), error
-
-
-def _members(number: int, path: bytes, entry: Any) -> list[Member]:
-    """A member a stream; a folder and what has no default stream come as one of their own."""
-    kind = Kind.DIRECTORY if entry.is_dir() else Kind.LINK if entry.is_reparse_point() else Kind.FILE
-    streams = sorted(entry.streams) if kind is not Kind.DIRECTORY else ["", *sorted(filter(None, entry.streams))]
-    times = Times(
-        created=from_filetime(int(entry.entry.CreationTime)),
-        modified=from_filetime(int(entry.entry.LastWriteTime)),
-        accessed=from_filetime(int(entry.entry.LastAccessTime)),
-    )
-    return [
-        Member(number=number, path=path, kind=kind, times=times, stream=name, has_content=bool(name) or kind is not Kind.DIRECTORY)
-        for name in streams
-    ]
-
-
-def _fields(member: Member) -> dict[str, Any]:
-    return {name: getattr(member, name) for name in Member.__dataclass_fields__}
+    def _image(self, name: bytes, image: Resource) -> Iterator[tuple[bytes, WimEntry] | Problem]:
+        try:
+            metadata = self._wim.metadata(image)
+            root, _ = read_entry(metadata, root_at(metadata))
+        except (FilesystemError, WimError) as error:
+            yield container_problem("listing-damaged", f"image {name.decode()} of the WIM could not be opened", str(error), _ADVICE)
+            return
+        yield name, root
+        seen, waiting = {0}, [(root.inside, name, 0)]
+        while waiting:
+            place, above, depth = waiting.pop()
+            if place in seen or depth > _DEEPEST or len(above) > LONGEST_NAME:
+                if place:
+                    what = f"a folder was not entered: {display_path(above)[0][:1000]}"
+                    why = "it is listed under another path already, or lies too deep"
+                    yield container_problem("directory-loop", what, why, _ADVICE)
+                continue
+            seen.add(place)
+            folders = []
+            try:
+                for entry in iter_folder(metadata, place):
+                    path = above + b"/" + entry.name
+                    yield path, entry
+                    if entry.is_directory:
+                        folders.append((entry.inside, path, depth + 1))
+            except WimError as error:
+                what = f"a folder could not be listed to its end: {display_path(above)[0][:1000]}"
+                yield container_problem("listing-damaged", what, str(error), _ADVICE)
+            waiting.extend(reversed(folders))
