@@ -105,6 +105,8 @@ class _Inside:
         result, content = take_copy(
             exhibit.contents, item, partial(self._batch.externals, {**self._row, **member_row}), member_row["path"].rpartition("/")[2]
         )
+        if member_row["size"] is None and result.is_whole:
+            member_row["size"] = result.bytes_read  # its container does not state it
         self._batch.entries.add([{**member_row, **content_columns(member_row, result)}])
         self._batch.hits.add(hit_rows(exhibit.context.exhibit, member_row, result, NOWHERE.volume_offset))
         self._batch.problems.extend(replace(problem, **place_of(member_row)) for problem in result.problems)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from forensics.credentials import read_credentials
 from forensics.names import escape_text
 from pipelines.expectation import Difference, DifferenceKind, ReplayError, compare
 from pipelines.golden import compare_golden, golden_of, read_golden, write_golden
@@ -131,7 +132,14 @@ def _replay_sample(folder: Path, *, rules: tuple[Path, ...], update: bool, runne
         sample = read_sample(folder)
         with tempfile.TemporaryDirectory(prefix="evidex-replay-") as work:
             image = unpack(sample, Path(work))
-            job = Job(image=image, case=Path(work) / "case", exhibit=sample.name, profile=sample.profile, rules=rules)
+            job = Job(
+                image=image,
+                case=Path(work) / "case",
+                exhibit=sample.name,
+                profile=sample.profile,
+                rules=rules,
+                credentials=read_credentials(sample.credentials) if sample.credentials else (),
+            )
             done = runner(job)
             tables = read_tables(done.tables)
         golden = golden_of(tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chain_of_custody.findings import Claim, Result
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chain_of_custody.findings import Verdict
+    from forensics.credentials import Credential
 
 _EXAMINER = "evidex replay"
 
@@ -30,6 +31,7 @@ class Job:
         exhibit: number of the exhibit.
         profile: name of the profile.
         rules: folders or files of YARA rules.
+        credentials: what opens what is encrypted in it.
     """
 
     image: Path
@@ -37,6 +39,7 @@ class Job:
     exhibit: str
     profile: str
     rules: tuple[Path, ...]
+    credentials: tuple[Credential, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ def run_job(job: Job) -> Done:
             rules=job.rules,
             signer=Signer(state=job.case.parent / "state"),
             workers=0,
+            credentials=job.credentials,
         )
         result = process(request, Silent())
         verdict = verify_case(result.case, trust=result.identity.root_fingerprint, expect_head=result.head)

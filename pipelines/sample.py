@@ -7,6 +7,7 @@ A sample is a folder with `sample.toml`:
     profile = "standard"
     expected = ["entries.jsonl", …]     in the folder `expected`
     problems = { "chunk-checksum" = 1 } how many problems of which code a run records, and no others
+    credentials = "credentials.toml"    optional: what opens what is encrypted in it
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Sample:
     profile: str
     expectations: tuple[Expectation, ...]
     problems: Mapping[str, int]
+    credentials: Path | None = None
 
     @property
     def name(self) -> str:
@@ -79,6 +81,7 @@ def read_sample(folder: Path) -> Sample:
             profile=str(told["profile"]),
             expectations=tuple(read_expectation(one) for one in expected),
             problems={str(code): int(count) for code, count in told["problems"].items()},
+            credentials=folder / _plain_name(told["credentials"]) if "credentials" in told else None,
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"{path}: not a usable description of a sample: {error!r}"

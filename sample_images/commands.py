@@ -20,6 +20,8 @@ MOUNTS = {
     "ntfs": ("ntfs-3g", "-o", "streams_interface=windows"),
     "exfat": ("mount.exfat-fuse",),
     "ext4": ("mount", "-o", "loop"),
+    "xfs": ("mount", "-o", "loop"),
+    "btrfs": ("mount", "-o", "loop,compress=zstd"),
 }
 
 

@@ -35,6 +35,11 @@ _LONGEST_LINK = 4096
 _LONG_NAME = slice(6, 511)  # qnx4_longfilename_entry
 
 
+def is_qnx4(head: bytes) -> bool:
+    """Whether the root directory's name, "/" alone, begins the second block."""
+    return head[_BLOCK : _BLOCK + _SHORT_NAME] == b"/".ljust(_SHORT_NAME, b"\0")
+
+
 class Qnx4Tree:
     """The inodes of a QNX4 filesystem."""
 

@@ -59,7 +59,8 @@ def find_filesystems(
     found: tuple[FoundFilesystem, ...] = ()
     if forced != "tsk":
         found = beyond_tsk.find_filesystems(source, head, volume=volume, credentials=credentials, also_tsk_kinds=forced == "dissect")
-    if not found and forced != "dissect":
+    # A damaged UDF, for one, may stand beside an ISO 9660 that is not.
+    if all(one.reason and not one.encrypted for one in found) and forced != "dissect":
         try:
             found = (_found_by_tsk(*tsk_media(), head),)
         except FilesystemError as error:

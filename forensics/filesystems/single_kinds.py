@@ -13,8 +13,13 @@ from forensics.filesystems.btrfs_chunks import MAGIC as BTRFS
 from forensics.filesystems.btrfs_chunks import SUPERBLOCK_PLACE
 from forensics.filesystems.btrfs_tree import BtrfsTree
 from forensics.filesystems.found import FoundFilesystem
+from forensics.filesystems.jffs2_nodes import byte_order
+from forensics.filesystems.jffs2_tree import Jffs2Tree
+from forensics.filesystems.qnx4_tree import Qnx4Tree, is_qnx4
 from forensics.filesystems.squashfs_tree import SquashFsTree
 from forensics.filesystems.tree_reader import TreeReader, opened
+from forensics.filesystems.udf_tree import UdfTree
+from forensics.filesystems.udf_volume import is_udf
 from forensics.filesystems.xfs_layout import MAGIC as XFS
 from forensics.filesystems.xfs_tree import XfsTree
 from forensics.names import escape_text
@@ -60,6 +65,9 @@ OWN: tuple[SingleKind, ...] = (
         BtrfsTree,
         lambda tree: (tree.superblock.label, tree.superblock.sector_size, tree.superblock.device_bytes),
     ),
+    SingleKind("jffs2", "evidex", lambda head: byte_order(head[:16]) is not None, Jffs2Tree, lambda _: (None, None, None)),
+    SingleKind("udf", "evidex", is_udf, UdfTree, lambda tree: (tree.volume.label, tree.volume.block_size, tree.volume.size)),
+    SingleKind("qnx4", "evidex", is_qnx4, Qnx4Tree, lambda _: (None, None, None)),
     SingleKind("squashfs", "dissect", lambda head: head[:4] == b"hsqs", SquashFsTree, lambda tree: (None, tree.block_size, tree.size)),
 )
 ALSO_OF_TSK: tuple[SingleKind, ...] = ()
