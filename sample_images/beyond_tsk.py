@@ -57,6 +57,10 @@ class FilledSample:
     longest_name: int = 255
 
     @property
+    def is_complete(self) -> bool:
+        """Whether nothing else is in it: a snapshot's volume has more, and attributes of its own."""
+        return not self.copies
+
     def files(self) -> tuple[StatedFile, ...]:
         """What goes in."""
         return tuple(one for one in FILES if len(one.path.rpartition(b"/")[2]) <= self.longest_name)
@@ -65,7 +69,7 @@ class FilledSample:
         """Makes the sample's image in `folder`."""
         source = work / "source"
         (source / "names").mkdir(parents=True)
-        write_all(source, self.files, kind="")
+        write_all(source, self.files(), kind="")
         if self.has_links:
             os.symlink(LINK[1], source / LINK[0])
         image = work / f"{self.NAME}.dd"
@@ -74,20 +78,27 @@ class FilledSample:
 
     def expected(self) -> dict[str, tuple[tuple[str, ...], list[Row]]]:
         """By table, the key and the rows that a run must give."""
-        rows = [self._row(one.path.decode(), one) for one in self.files]
+        rows = [self._row(one.path.decode(), one) for one in self.files()]
+        folders = {parent for row in rows for parent in _above(row["path"])} | {"names"}
+        rows += [{"volume": "v01", "path": path, "stream": "", "kind": "directory", "recovery": "allocated"} for path in sorted(folders)]
         by_path = {one.path.decode(): one for one in FILES}
         rows += [self._row(path, by_path[of]) for path, of in self.copies.items()]
         if self.has_links:
-            rows.append({"volume": "v01", "path": LINK[0], "kind": "link", "recovery": "allocated", "link_target": LINK[1]})
+            rows.append({"volume": "v01", "path": LINK[0], "stream": "", "kind": "link", "recovery": "allocated", "link_target": LINK[1]})
         return {
             "volumes": (("start_byte",), [{"start_byte": 0, "kind": "volume", "filesystem": self.filesystem, "status": "read"}]),
-            "entries": (("volume", "path"), rows),
+            "entries": (("volume", "path", "stream"), rows),
         }
 
     def _row(self, path: str, one: StatedFile) -> Row:
-        row: Row = {"volume": "v01", "path": path, "kind": "file", "recovery": "allocated", "size": len(one.content)}
+        row: Row = {"volume": "v01", "path": path, "stream": "", "kind": "file", "recovery": "allocated", "size": len(one.content)}
         row |= {"sha256": hashlib.sha256(one.content).hexdigest(), "scan": "complete"}
         return row | ({"modified": f"{one.modified:%Y-%m-%dT%H:%M:%SZ}"} if self.has_times else {})
+
+
+def _above(path: str) -> list[str]:
+    names = path.split("/")
+    return ["/".join(names[:count]) for count in range(1, len(names))]
 
 
 def _copy_in(source: Path, root: Path) -> None:

@@ -65,11 +65,6 @@ def regenerate(name: str, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     tsk = oracles.sleuthkit_version()
     sample: Any = SAMPLES[name]
-    if hasattr(sample, "expected"):  # no tool lists what is in it: what was put in is what is expected
-        for table, (key, rows) in sample.expected().items():
-            path = target / f"{table}.jsonl"
-            write_expected(path, table=table, key=key, tool="statement in sample_images", version="", rows=rows, complete=table != "entries")
-        return
     stated = getattr(sample, "STATED_ROWS", {})
     with tempfile.TemporaryDirectory() as folder:
         files = unpacked(HERE / name, Path(folder))
@@ -83,6 +78,9 @@ def regenerate(name: str, target: Path) -> None:
             version=oracles.ewf_version() if ewf else "",
             rows=[oracles.source_row(image, files)],
         )
+        if hasattr(sample, "expected"):
+            _write_stated(target, sample, image.stat().st_size)
+            return
         write_expected(
             target / "volumes.jsonl",
             table="volumes",
@@ -125,6 +123,15 @@ def regenerate(name: str, target: Path) -> None:
     for table, (key, rows) in ARTIFACTS.get(name, dict)().items():
         full = f"artifact_{table}"
         write_expected(target / f"{full}.jsonl", table=full, key=key, tool="statement in sample_images", version="", rows=rows)
+
+
+def _write_stated(target: Path, sample: Any, size: int) -> None:
+    """What was put in, where no tool lists what is in the image: one volume over all `size` bytes of it."""
+    for table, (key, rows) in sample.expected().items():
+        of_all = [{**row, "size_bytes": size} for row in rows] if table == "volumes" else rows
+        complete = table == "volumes" or getattr(sample, "is_complete", False)
+        path = target / f"{table}.jsonl"
+        write_expected(path, table=table, key=key, tool="statement in sample_images", version="", rows=of_all, complete=complete)
 
 
 def main() -> None:

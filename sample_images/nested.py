@@ -12,10 +12,12 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from sample_images.commands import blank, pack, run
-from sample_images.stated import letter
+from sample_images.stated import letter, stated
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sample_images.stated import StatedFile
 
 Row = dict[str, Any]
 
@@ -82,18 +84,24 @@ def build(folder: Path, work: Path) -> None:
     (folder / "credentials.toml").write_text(f'[[credential]]\nkind = "passphrase"\nvalue = "{PASSWORD}"\n')
 
 
+def files() -> tuple[StatedFile, ...]:
+    """What comes out of the files in the image."""
+    return tuple(stated(path, content) for path, content in MEMBERS.items())
+
+
 def expected() -> dict[str, tuple[tuple[str, ...], list[Row]]]:
     """By table, the key and the rows that a run must give."""
     png = picture()
     entries = [_row(path, content, "archive member") for path, content in MEMBERS.items()]
     entries.append(_row("mail/message.eml//picture.png", png, "archive member"))
     carved = {"volume": "v01", "kind": "png", "length": len(png), "validated": True, "sha256": hashlib.sha256(png).hexdigest()}
-    return {"entries": (("volume", "path"), entries), "carved": (("volume", "kind"), [carved])}
+    whole = {"start_byte": 0, "kind": "volume", "filesystem": "ext4", "status": "read"}
+    return {"volumes": (("start_byte",), [whole]), "entries": (("volume", "path", "stream"), entries), "carved": (("volume", "kind"), [carved])}
 
 
 def _row(path: str, content: bytes, recovery: str) -> Row:
     digest = hashlib.sha256(content).hexdigest()
-    return {"volume": "v01", "path": path, "kind": "file", "recovery": recovery, "size": len(content), "sha256": digest}
+    return {"volume": "v01", "path": path, "stream": "", "kind": "file", "recovery": recovery, "size": len(content), "sha256": digest}
 
 
 def _zip(members: dict[str, bytes]) -> bytes:
