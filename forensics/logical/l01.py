@@ -13,9 +13,10 @@ import pyewf
 from forensics.boundary import attempt
 from forensics.errors import FilesystemError, StreamReadError
 from forensics.filesystems.base import Kind, Times
+from forensics.logical.l01_chunks import CheckedSegment
 from forensics.logical.library_file import LibraryFile
-from forensics.logical.member import MAXIMUM_MEMBERS, Member, container_problem
-from forensics.source import SourceSlice, SourceStream
+from forensics.logical.member import LONGEST_NAME, MAXIMUM_MEMBERS, Member, container_problem
+from forensics.source import SourceSlice
 from forensics.timestamps import from_unix
 
 if TYPE_CHECKING:
@@ -42,13 +43,19 @@ class L01Reader:
         """
         starts = (0, *accumulate(sizes[:-1]))
         self._handle = pyewf.handle()
-        streams = [SourceStream(SourceSlice(source, start, size)) for start, size in zip(starts, sizes, strict=True)]
-        error = attempt(lambda: self._handle.open_file_objects(streams))
+        places = enumerate(zip(starts, sizes, strict=True), start=1)
+        self._segments = [CheckedSegment(SourceSlice(source, start, size), number) for number, (start, size) in places]
+        error = attempt(lambda: self._handle.open_file_objects(self._segments))
         if error is not None:
             message = f"libewf cannot open it: {error}"
             raise FilesystemError(message) from error
         self._entries: list[tuple[bytes, Any]] = []
         self._failures: list[Problem] = []
+        for segment in self._segments:
+            segment.find_chunks()
+            if segment.failure:
+                what = "damaged parts of the image cannot be told: they read as zeros; only files with a stated digest are checked"
+                self._failures.append(container_problem("checksums-not-checked", what, segment.failure, _ADVICE))
         self._list()
 
     def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
@@ -66,7 +73,8 @@ class L01Reader:
                 metadata_changed=_time(entry, "entry_modification_time"),
             )
             kind = Kind.DIRECTORY if is_folder else Kind.FILE
-            yield Member(number=number, path=path, kind=kind, size=size, times=times, has_content=not is_folder).entry()
+            has_size = size if kind is Kind.FILE else None
+            yield Member(number=number, path=path, kind=kind, size=has_size, times=times, has_content=not is_folder).entry()
 
     def open_stream(self, address: StreamAddress) -> LibraryFile:
         """The content of the entry of that number.
@@ -99,8 +107,8 @@ class L01Reader:
                     entry = folder.get_sub_file_entry(index)
                     name = (entry.get_name() or "").encode("utf-8", "surrogatepass")
                     own = path + b"/" + name if path else name
-                    self._entries.append((own, entry))
-                    if depth < _DEEPEST:
+                    self._entries.append((own[:LONGEST_NAME], entry))
+                    if depth < _DEEPEST and len(own) <= LONGEST_NAME:
                         below.append((entry, own, depth + 1))
 
             self._note(attempt(take))
