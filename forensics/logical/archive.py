@@ -206,7 +206,7 @@ class _Unpacking:
             "link": member.link_target,
             "deleted": member.deleted,
             "problem": asdict(member.problem) if member.problem else None,
-            "has_content": member.blocks is not None,
+            "has_content": member.blocks is not None or (member.kind is Kind.FILE and member.size == 0 and member.problem is None),
             "start": start,
             "length": self._written - start,
             "failure": failure,
