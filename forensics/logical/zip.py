@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forensics.errors import ArchiveError, StreamReadError
-from forensics.expansion.guard import guarded
+from forensics.expansion.guard import called, guarded
 from forensics.expansion.member_problems import encrypted, overlaps
 from forensics.expansion.zip_archive import kind_of, name_of, why_not_read
 from forensics.expansion.zip_content import Lock, content_blocks
@@ -258,7 +258,7 @@ class ZipReader:
     def _compared(self, member: Member, entry: ZipEntry, file: SourceStream) -> Iterator[Problem]:
         """How the member's local header differs from the directory's entry."""
         try:
-            local, _ = read_local(file, entry.offset)
+            local, _ = called(lambda: read_local(file, entry.offset), f"byte {entry.offset}")
         except ArchiveError as error:
             if member.kind is Kind.DIRECTORY:
                 yield member.problem("zip-headers-differ", "a member of the archive has no local header", str(error), _ADVICE)

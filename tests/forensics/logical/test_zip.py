@@ -229,6 +229,15 @@ def test_a_member_out_of_proportion_is_not_read(tmp_path: Path) -> None:
     assert set(found.codes) <= {"zip-headers-differ", "expansion-limit"}
 
 
+def test_a_directory_that_places_a_member_before_the_file_is_an_error_of_that_member(tmp_path: Path) -> None:
+    data = bytearray(made({"a": b"1", "b": b"2"}))
+    end = data.rindex(b"PK\5\6")
+    struct.pack_into("<I", data, end + 16, struct.unpack_from("<I", data, end + 16)[0] + (1 << 30))
+    found = listed(laid(tmp_path, bytes(data)))
+    assert [entry.path for entry in found.entries] == [b"a", b"b", b"a", b"b"]  # by the directory, then by their local headers
+    assert all(isinstance(content, bytes) for content in found.contents.values())
+
+
 def test_damaged_archives_give_errors_of_ours_only(tmp_path: Path) -> None:
     data = made({name: content[:3000] for name, content in FILES.items()})
     assert survives(tmp_path, "x.zip", data, times=60) > 20
