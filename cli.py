@@ -339,7 +339,7 @@ def extract_command(
 def mount_command(images: tuple[Path, ...], folder: Path, *, credentials: Path | None) -> int:
     """Show what is in IMAGES as folders and files in DIR, an empty folder, read-only, deleted files too; until Ctrl-C.
 
-    Needs FUSE: libfuse 2, and the Python package fusepy.
+    Needs FUSE: the package fuse3 (macOS: macFUSE).
     """
     _usage(require_fuse)
     _usage(lambda: check_mount_point(folder))

@@ -1,4 +1,4 @@
-"""An exhibit as folders and files, read-only, through FUSE, for as long as this process runs. The owner file of fusepy.
+"""An exhibit as folders and files, read-only, through FUSE, for as long as this process runs. The owner file of mfusepy.
 
 Everything is listed before anything is shown, so that what could not be listed is told at once. The kernel is asked to refuse writing,
 running programs and device files; a content that cannot be read whole is an input/output error, never zeros and never a shorter file.
@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
+from functools import wraps
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,14 +50,11 @@ def require_fuse() -> ModuleType:
         PipelineError: one of them is missing; the message says which, and what to install.
     """
     try:
-        import fuse  # an extra: only who mounts needs it, and its import fails without libfuse
-    except ModuleNotFoundError as error:
-        message = "the Python package fusepy is missing, which `evidex mount` needs; install it: pip install fusepy"
-        raise PipelineError(message) from error
+        import mfusepy  # here, because it fails without libfuse
     except OSError as error:
         message = (
-            f"the library libfuse (version 2) is missing, which `evidex mount` needs ({error}); "
-            "install it: Debian and Ubuntu have it as libfuse2t64 or libfuse2, Fedora as fuse-libs, macOS as macFUSE"
+            f"the library libfuse is missing, which `evidex mount` needs ({error}); "
+            "install it: Debian, Ubuntu and Fedora have it in the package fuse3, macOS as macFUSE"
         )
         raise PipelineError(message) from error
     if sys.platform == "linux" and not _DEVICE.is_char_device():
@@ -64,10 +62,10 @@ def require_fuse() -> ModuleType:
             f"{_DEVICE} is missing, which `evidex mount` needs; load the kernel's module (modprobe fuse), or give the container the device"
         )
         raise PipelineError(message)
-    if sys.platform == "linux" and os.geteuid() != 0 and shutil.which("fusermount") is None:
-        message = "the program fusermount is missing, with which who is not root mounts; install the package fuse or fuse3"
+    if sys.platform == "linux" and os.geteuid() != 0 and not (shutil.which("fusermount3") or shutil.which("fusermount")):
+        message = "the program fusermount is missing, with which who is not root mounts; install the package fuse3"
         raise PipelineError(message)
-    library: ModuleType = fuse
+    library: ModuleType = mfusepy
     return library
 
 
@@ -143,8 +141,22 @@ class _RefusalError(OSError):
         super().__init__(number, os.strerror(number))
 
 
+def _answering(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation, in which whatever readers raise over an entry is an input/output error of that entry."""
+
+    @wraps(operation)
+    def answered(*arguments: Any) -> Any:
+        answer: list[Any] = []
+        failure = attempt(lambda: answer.append(operation(*arguments)), passing=(_RefusalError,))
+        if failure is not None:
+            raise _RefusalError(errno.EIO) from failure
+        return answer[0]
+
+    return answered
+
+
 class _Operations:
-    """What fusepy calls, by name, for the kernel."""
+    """What mfusepy calls, by name, for the kernel."""
 
     use_ns = True
     """Times are nanoseconds."""
@@ -155,30 +167,25 @@ class _Operations:
         self._opened: dict[int, Stream] = {}
         self._handles = 0
 
-    def __call__(self, operation: str, *arguments: Any) -> Any:
-        """Whatever readers raise over an entry is an input/output error of that entry."""
-        answer: list[Any] = []
-        failure = attempt(lambda: answer.append(getattr(self, operation)(*arguments)), passing=(_RefusalError,))
-        if failure is not None:
-            raise _RefusalError(errno.EIO) from failure
-        return answer[0]
-
     def init(self, path: str) -> None:
         """The kernel shows the folder from now on."""
         del path
         attempt(self._on_mounted)  # nobody may be there to read it
 
+    @_answering
     def getattr(self, path: str, handle: int | None = None) -> dict[str, int]:
         """What `stat` says of a path."""
         del handle
         return self._facts(self._find(path).node)
 
+    @_answering
     def readdir(self, path: str, handle: int) -> Iterator[tuple[str, dict[str, int] | None, int]]:
         """The names in a folder; what each is shows when it is asked for."""
         del handle
         listed = self._tree.children(self._find(path).number)
         return chain(((".", None, 0), ("..", None, 0)), ((one.name, {"st_mode": _mode(one.node)}, 0) for one in listed))
 
+    @_answering
     def open(self, path: str, flags: int) -> int:
         """A handle on a file's content."""
         if flags & (os.O_WRONLY | os.O_RDWR):
@@ -190,6 +197,7 @@ class _Operations:
         self._opened[self._handles] = self._stream(node)
         return self._handles
 
+    @_answering
     def read(self, path: str, length: int, offset: int, handle: int) -> bytes:
         """Bytes of a content, as many as were asked for unless it ends."""
         node, stream = self._find(path).node, self._opened[handle]
@@ -203,6 +211,7 @@ class _Operations:
             offset, missing = offset + len(part), missing - len(part)
         return b"".join(parts)
 
+    @_answering
     def release(self, path: str, handle: int) -> None:
         """Lets a content go."""
         del path, self._opened[handle]

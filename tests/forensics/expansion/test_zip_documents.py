@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import struct
-import subprocess
 import zipfile
-from typing import TYPE_CHECKING
 
 import pytest
 from opened import contents, walk
 from test_walk import zipped
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TYPES = b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
 DOCUMENTS = {  # ECMA-376 part 2; ODF 1.3 part 2, 3.3 and EPUB OCF 3.3, 4.3: the first member is stored and names the type
@@ -60,18 +54,6 @@ def test_the_signatures_between_members_and_directory_of_an_android_package_are_
     got, problems = walk(data, "app.apk")
     assert problems == []
     assert [(one.path, one.content) for one in got] == [("AndroidManifest.xml", b"\3\0\x08\0"), ("classes.dex", b"dex\n035\0")]
-
-
-@pytest.mark.skipif(shutil.which("jar") is None and not os.environ.get("CI"), reason="jar (of a JDK) is not installed")
-def test_a_java_archive_is_read_as_jar_wrote_it(tmp_path: Path) -> None:
-    (tmp_path / "Main.class").write_bytes(b"\xca\xfe\xba\xbe" + bytes(100))
-    subprocess.run(["jar", "cf", "a.jar", "Main.class"], cwd=tmp_path, check=True, capture_output=True)
-    data = (tmp_path / "a.jar").read_bytes()
-    got, problems = walk(data, "a.jar")
-    assert problems == []
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        expected = {name: archive.read(name) for name in archive.namelist()}
-    assert {f"{one.path}{'' if one.content is not None else '/'}": one.content or b"" for one in got} == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x89PNG\r\n\x1a\n" + bytes(100), b"PK", b"PK\1\2" + bytes(50)])
