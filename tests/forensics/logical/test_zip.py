@@ -1,4 +1,4 @@
-"""ZIP as logical evidence: archives made by Info-ZIP, 7z, pyzipper and Python beside what they were made of."""
+"""ZIP as logical evidence: archives made by Info-ZIP, 7z and Python beside what they were made of."""
 
 from __future__ import annotations
 
@@ -126,18 +126,6 @@ def test_encryption_of_7z_opens_with_its_passphrase(tree: Path, method: str) -> 
     found = listed(path, "wrong", "s3cret")
     assert (found.contents, found.problems) == (FILES, [])
     assert {problem.code for problem in listed(path, "wrong").problems} == {"member-encrypted"}
-
-
-def test_encryption_of_pyzipper_opens_with_its_passphrase(tmp_path: Path) -> None:
-    import pyzipper
-
-    buffer = io.BytesIO()
-    with pyzipper.AESZipFile(buffer, "w", compression=zipfile.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
-        archive.setpassword(b"s3cret")
-        archive.writestr("a", FILES["plain.txt"])
-    path = laid(tmp_path, buffer.getvalue())
-    assert listed(path, "s3cret").contents == {"a": FILES["plain.txt"]}
-    assert listed(path).contents == {}
 
 
 @pytest.mark.parametrize("method", ["AES256", "ZipCrypto"])
