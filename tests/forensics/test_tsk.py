@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import SAMPLES, unpack
 
+from forensics.disks import open_disks
 from forensics.errors import FilesystemError, Problem, StreamReadError
 from forensics.filesystems.base import Content, Entry, Kind, ListingLimits, Recovery, StreamAddress
 from forensics.filesystems.orphans import OrphanBudget
 from forensics.filesystems.tsk import TskReader
-from forensics.image import open_image
-from forensics.sleuthkit import open_filesystem, open_media
 from forensics.survey import survey
+from forensics.volume_tree import VolumeTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,16 +30,20 @@ _NO_LIMITS = ListingLimits(orphans=10**6, orphan_bytes=1 << 40)
 
 
 def _readers(path: Path) -> Iterator[TskReader]:
-    with open_image(path) as image:
-        media = open_media(image)
-        for volume in survey(image).volumes:
-            if volume.is_read:
-                yield TskReader(open_filesystem(media, volume.extent.origin_byte))
+    """A reader for each volume in which TSK found a filesystem."""
+    with open_disks([path]) as disks:
+        nodes = survey(disks, spool=path.parent).nodes
+        tree = VolumeTree(disks, (), path.parent, nodes)
+        readers = [tree.reader(node.volume) for node in nodes if node.found is not None and node.found.reader == "tsk"]
+        for reader in readers:
+            assert isinstance(reader, TskReader)
+            yield reader
 
 
 def _list(path: Path, limits: ListingLimits = _NO_LIMITS) -> tuple[list[Entry], list[Problem]]:
     """Entries and problems of all volumes of an image."""
     found = [one for reader in _readers(path) for one in reader.iter_entries(limits)]
+    assert found
     return [one for one in found if isinstance(one, Entry)], [one for one in found if isinstance(one, Problem)]
 
 
