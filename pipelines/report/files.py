@@ -1,4 +1,4 @@
-"""The listings of filesystem entries: those with YARA hits, those that were deleted, and all."""
+"""The listings of entries: those with YARA hits, those that were deleted, those inside other files, what free space held, and all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipelines.report.escaping import Html, join, show, trusted
 from pipelines.report.listing import NOTHING, Head, Listing, Row, cell, stacked, write_listing
 from pipelines.report.rendering import Site, anchor
-from pipelines.report.tables import Filter, RunTables, above, differs
+from pipelines.report.tables import Filter, RunTables, above, one_of
 from pipelines.report.wording import counted, size
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pipelines.report.listing import Written
 
 _COLUMNS: Final = (
-    "volume", "metadata_address", "stream", "path", "kind", "link_target", "recovery", "size", "bytes_read", "sha256",
+    "volume", "metadata_address", "stream", "path", "kind", "link_target", "original_path", "recovery", "overwritten", "size", "bytes_read",
+    "sha256",
     "mime_type", "description", "extension_mismatch", "scan", "hits", "modified", "created", "accessed", "tz_basis",
 )  # fmt: skip
 _HEADS: Final = (
@@ -32,7 +33,16 @@ _STATES: Final = {
     "deleted metadata": "deleted",
     "deleted name": "deleted name; its content now belongs to another file",
     "orphan": "deleted, name of its folder lost",
+    "slack": "behind the end of a file",
+    "unallocated": "space of no file",
+    "carved": "found in space of no file",
+    "archive member": "inside another file",
+    "shadow copy": "as it was earlier",
 }
+_DELETED: Final = ("deleted metadata", "deleted name", "orphan")
+_INSIDE: Final = ("archive member",)
+_CARVED: Final = ("carved",)
+_SPACE: Final = ("slack", "unallocated")
 _UTC: Final = "UTC"
 _DESCRIPTION_LIMIT: Final = 80
 
@@ -71,13 +81,15 @@ def _scan(row: dict[str, Any]) -> Html:
 
 def _row(values: tuple[Any, ...]) -> Row:
     row = dict(zip(_COLUMNS, values, strict=True))
-    gone = row["recovery"] != "allocated"
+    gone = row["recovery"] in _DELETED
     below = [address_line(row["volume"], row["metadata_address"], row["stream"])]
     if row["link_target"]:
         below.append(join((show("points to "), show(row["link_target"]))))
+    if row["original_path"]:
+        below.append(join((show("in a recycle bin; it was "), show(row["original_path"]))))
     if row["sha256"]:
         below.append(trusted(f'<span class="mono">{_digest_name(row)} {show(row["sha256"])}</span>'))
-    state = _STATES.get(row["recovery"], row["recovery"])
+    state = _STATES.get(row["recovery"], row["recovery"]) + ("; space of it is in use again" if row["overwritten"] else "")
     kind = row["mime_type"] or (row["kind"] if row["kind"] != "file" else None)
     types = [cell(kind)]
     if row["description"]:
@@ -102,8 +114,13 @@ def _rows(tables: RunTables, where: Filter | None) -> Iterator[Row]:
     return map(_row, tables.rows("entries", _COLUMNS, where))
 
 
+def count_files(tables: RunTables) -> int:
+    """How many entries are files, folders and the like, not pieces of free space."""
+    return tables.count("entries") - tables.count("entries", one_of("recovery", _SPACE))
+
+
 def write_files(site: Site, tables: RunTables, *, exhibit_query: str, wanted: frozenset[str]) -> dict[str, Written]:
-    """Writes the three listings; keys "with-hits", "deleted", "all".
+    """Writes the listings; keys "with-hits", "deleted", "inside", "carved", "all".
 
     Args:
         site: where the pages go.
@@ -112,16 +129,32 @@ def write_files(site: Site, tables: RunTables, *, exhibit_query: str, wanted: fr
         wanted: anchors that hits and problems want to link to; looked up in "all", and in "with-hits" where "all" left them out.
     """
     hits = above("hits", 0)
-    gone = differs("recovery", "allocated")
     plans = {
         "with-hits": ("Files with YARA hits", hits, "AND hits > 0", "a stream in which at least one YARA rule matches"),
         "deleted": (
             "Deleted files",
-            gone,
-            "AND recovery <> 'allocated'",
+            one_of("recovery", _DELETED),
+            f"AND recovery IN {_DELETED}",
             "a deleted or orphan entry that the filesystem still names or describes",
         ),
-        "all": ("All files", None, "", "one stream of one filesystem entry: files, named streams, folders and links, present and deleted"),
+        "inside": (
+            "Files inside files",
+            one_of("recovery", _INSIDE),
+            "AND recovery = 'archive member'",
+            "a file in an archive, a document, a message or a disk image that lies in the image; before // stands what holds it",
+        ),
+        "carved": (
+            "Files found in free space",
+            one_of("recovery", _CARVED),
+            "AND recovery = 'carved'",
+            "a file recognised by its structure where no file is any more; its name and times are not known",
+        ),
+        "all": (
+            "All files",
+            None,
+            "",
+            "one stream of one entry: files, named streams, folders, links, present and deleted, files inside files, pieces of free space",
+        ),
     }
     written = {}
     for key, (title, where, condition, meaning) in plans.items():

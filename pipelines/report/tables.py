@@ -63,9 +63,9 @@ def equals(**values: str | int | bool) -> Filter:
     return expression
 
 
-def differs(name: str, value: str) -> Filter:
-    """A filter: the column has a value, and another one than the given."""
-    return pc.field(name) != value
+def one_of(name: str, values: Sequence[str]) -> Filter:
+    """A filter: the column has one of the values."""
+    return pc.field(name).isin(list(values))
 
 
 def above(name: str, value: int) -> Filter:

@@ -15,7 +15,7 @@ from pipelines.report.coverage import read_coverage, read_volumes
 from pipelines.report.custody import read_custody
 from pipelines.report.errors import ReportError
 from pipelines.report.facts import RunFacts, most_telling, read_run, read_sources
-from pipelines.report.files import write_files
+from pipelines.report.files import count_files, write_files
 from pipelines.report.hits import anchors_of, find_rules, unscanned, write_hits
 from pipelines.report.listing import MOST_ROWS
 from pipelines.report.problems import by_stage, group_problems, write_problems
@@ -68,6 +68,7 @@ def _write_pages(site: Site, tables: RunTables, facts: RunFacts, case: Path) -> 
         "scans": unscanned(tables),
         "artifacts": artifacts,
         "groups": grouped(artifacts),
+        "listed_files": count_files(tables),
         "files": {key: one.listing for key, one in files.items()},
         "problems": problems,
         "problem_stages": by_stage(problems),

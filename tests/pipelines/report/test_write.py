@@ -261,6 +261,25 @@ def test_deleted_files_are_marked_and_listed(small_case: Path) -> None:
     assert [attrs.get("class") for tag, attrs in found["files-all-0001.html"].elements if tag == "tr" and "id" in attrs] == [None, "gone"]
 
 
+def test_what_lies_inside_files_and_in_free_space_is_not_called_deleted(tmp_path: Path) -> None:
+    entries = [
+        entry(5, "/a.zip"),
+        entry(5, "/a.zip//b", recovery="archive member"),
+        entry(0, "$Carved/1.png", recovery="carved"),
+        entry(0, "$Unallocated/1", recovery="unallocated", kind="virtual"),
+        entry(6, "/gone", recovery="deleted metadata", overwritten=True),
+        entry(7, "/$Recycle.Bin/S-1/$RX.txt", original_path="C:\\plan.txt"),
+    ]
+    found = pages(write_report(build_case(tmp_path / "case", entries=entries), RUN))
+    assert "5 files and folders listed, 1 of them deleted, 1 inside other files, 1 found in free space" in found["index.html"].text
+    assert "/a.zip//b" in found["files-inside-0001.html"].text
+    assert "$Carved/1.png" in found["files-carved-0001.html"].text
+    assert "space of it is in use again" in found["files-deleted-0001.html"].text
+    assert "it was C:\\plan.txt" in found["files-all-0001.html"].text
+    marked = [attrs.get("class") for tag, attrs in found["files-all-0001.html"].elements if tag == "tr" and "id" in attrs]
+    assert marked == [None, None, None, None, "gone", None]
+
+
 def test_digest_that_differs_is_said_aloud(tmp_path: Path) -> None:
     case = build_case(tmp_path / "case", sources=[SOURCE | {"stated_md5": "0" * 32, "digest_match": "mismatch", "unchanged": False}])
     text = pages(write_report(case, RUN))["index.html"].text
