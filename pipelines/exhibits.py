@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from forensics.containers.kinds import identify
 from forensics.containers.parallels import is_disk_folder
-from forensics.errors import ImageError
+from forensics.errors import ImageError, SegmentMissingError
 from forensics.exhibit import Container, SourceFile, shown
 from forensics.filesystems.readers import READERS
 from forensics.logical.open_logical import LOGICAL_KINDS
-from forensics.segment_sets import ewf2_set, ewf_set, split_raw_set
+from forensics.segment_sets import ad1_set, ewf2_set, ewf_set, l01_set, split_raw_set
 from forensics.signatures import HEAD_BYTES
 from forensics.signatures import identify as identify_volume
 from pipelines.errors import RunError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NOTES = frozenset((".txt", ".log", ".csv", ".json", ".xml", ".md5", ".sha1", ".sha256", ".sha512", ".pdf", ".html", ".htm", ".md", ".asc"))
+_SETS = {Container.EWF: ewf_set, Container.EWF2: ewf2_set, Container.AD1: ad1_set, Container.L01: l01_set}
 _RAW_NAMES = re.compile(r"\.(dd|raw|img|bin|iso|dmg|[0-9]{3,4}|aa)", re.IGNORECASE)
 _HEADS = ((510, b"\x55\xaa"), (0x438, b"\x53\xef"), (0x8001, b"CD001"))  # boot sector, ext (s_magic), ISO 9660
 
@@ -113,6 +114,8 @@ def _segments(path: Path) -> Iterable[Path] | None:
         return None
     try:
         return _of_container(identify(file), file)
+    except SegmentMissingError:
+        return (path,)  # an image, and what is missing is said when it is opened
     except ImageError:
         return None
     finally:
@@ -120,13 +123,11 @@ def _segments(path: Path) -> Iterable[Path] | None:
 
 
 def _of_container(container: Container, file: SourceFile) -> Iterable[Path] | None:
-    if container in LOGICAL_KINDS:
-        return None
     if container is Container.RAW:
         return _raw_segments(file)
-    if container is Container.EWF:
-        return ewf_set(file.path)
-    return ewf2_set(file.path) if container is Container.EWF2 else (file.path,)
+    if container in _SETS:
+        return _SETS[container](file.path)
+    return None if container in LOGICAL_KINDS else (file.path,)
 
 
 def _raw_segments(file: SourceFile) -> Iterable[Path] | None:

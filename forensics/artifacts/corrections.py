@@ -33,8 +33,12 @@ def correct_plugin(plugin: Any) -> None:
 
 
 def correct_environment(plugin: Any) -> None:
-    """Corrects the plugin that gives `pathext`."""
-    plugin._pathext = OrderedExtensions(plugin.pathext)  # noqa: SLF001 - the plugin's own cache
+    """Corrects the plugin that gives `pathext`; without a registry there is none to correct."""
+
+    def correct() -> None:
+        plugin._pathext = OrderedExtensions(plugin.pathext)  # noqa: SLF001 - the plugin's own cache
+
+    attempt(correct)
 
 
 def _fields_or_none(parse: Callable[[str | None, str], dict[str, Any]]) -> Callable[[str | None, str], dict[str, Any]]:
