@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from forensics.carving.carver import iter_carved
-
 from forensics.content import iter_blocks
 from forensics.errors import Problem
 from forensics.filesystems.base import Kind, Recovery

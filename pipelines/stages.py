@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from forensics.disks import Disks
     from forensics.errors import Problem
     from forensics.found_volume import Survey
+    from forensics.volume_tree import VolumeNode
     from forensics.yara_rules import RuleSet
     from pipelines.evidence import Checked
     from pipelines.profiles import Configuration
@@ -152,7 +153,7 @@ class RunStages:
         self._run(scheduler, context, [*tasks, RecogniseSystem()])
 
     def _read(self, scheduler: Scheduler, context: RunContext) -> None:
-        contents, size = cut_batches(context.work, read_contents=context.read_contents)
+        contents, size = cut_batches(context.work, read_contents=context.read_contents, present=_present(context.nodes))
         system = (context.work / SYSTEM_FILE).read_text(encoding="utf-8")
         functions = functions_for(str(self._request.profile), system)
         artifacts = [ReadArtifact(function=name) for name in functions]
@@ -209,6 +210,17 @@ class RunStages:
             }
             for number, (image, start, one) in enumerate(zip(self._disks.images, self._disks.starts, checked.images, strict=True), start=1)
         ]
+
+
+def _present(nodes: Sequence[VolumeNode]) -> dict[str, str]:
+    """Of each volume that is an earlier state, the one that it was derived from, which is no earlier state itself."""
+    parents = {node.volume: node.derived.parents[0] for node in nodes if node.snapshot and node.derived is not None}
+    present = {}
+    for volume, parent in parents.items():
+        while parent in parents:
+            parent = parents[parent]  # noqa: PLW2901 - up to what is no snapshot
+        present[volume] = parent
+    return present
 
 
 def _rows(folder: Path) -> int:
