@@ -78,7 +78,7 @@ def test_law_2_volumes_and_gaps_tile_the_image(ntfs: Path, ntfs_run: RunResult, 
 def test_law_3_each_listed_stream_is_one_row(ntfs: Path, ntfs_run: RunResult) -> None:
     volume = next(row for row in rows_of(tables_of(ntfs_run), "volumes") if row["filesystem"] == "ntfs")
     with open_image(ntfs) as image:
-        reader = TskReader(open_filesystem(open_media(image), volume["start_byte"]))
+        reader = TskReader(open_filesystem(open_media(image), volume["start_byte"], volume["size_bytes"]))
         limits = ListingLimits(orphans=1000, orphan_bytes=1 << 30, slack=True, unallocated=True, overwritten=True, attributes=True)
         listed = Counter(
             (e.metadata_address, e.stream, e.path, e.address.attribute_id if e.address else None)

@@ -89,7 +89,7 @@ def open_reader(
         return RawSpaceReader(source, found.filesystem)
     if found.reader == "tsk":
         media, start = tsk_media()
-        return TskReader(open_filesystem(media, start))
+        return TskReader(open_filesystem(media, start, source.size))
     if found.reader == "logical":
         return open_logical(image, source, credentials=credentials, spool=spool)
     return beyond_tsk.open_reader(source, found, volume=volume, credentials=credentials)
