@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from forensics.filesystems.base import Stream
+
 _LIMITS = ListingLimits(orphans=1, orphan_bytes=1)
 _ENTRY = Entry(
     path=b"a",
@@ -42,8 +44,8 @@ _ENTRY = Entry(
 class Given:
     """A reader that gives what it was given, and then fails if asked to."""
 
-    def __init__(self, *entries: Entry | Problem, error: Exception | None = None) -> None:
-        self._entries, self._error = entries, error
+    def __init__(self, *entries: Entry | Problem, error: Exception | None = None, filesystem: str = "ntfs") -> None:
+        self._entries, self._error, self.filesystem = entries, error, filesystem
 
     def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
         assert limits is _LIMITS
@@ -51,12 +53,12 @@ class Given:
         if self._error is not None:
             raise self._error
 
-    def open_stream(self, address: StreamAddress):
+    def open_stream(self, address: StreamAddress) -> Stream:
         raise StreamReadError(str(address))
 
 
-def _write(path: Path, reader: Given, filesystem: str = "ntfs") -> tuple[pa.Table, list[Problem]]:
-    rows, problems = write_listing(reader, path, exhibit="E", volume="v01", filesystem=filesystem, limits=_LIMITS)
+def _write(path: Path, reader: Given) -> tuple[pa.Table, list[Problem]]:
+    rows, problems = write_listing(reader, path, exhibit="E", volume="v01", limits=_LIMITS)
     with pa.OSFile(str(path)) as file:
         table = pa.ipc.open_file(file).read_all()
     assert table.num_rows == rows
@@ -113,7 +115,10 @@ def test_a_readers_problem_gets_its_volume(tmp_path: Path) -> None:
 
 def test_wall_clock_times_are_never_called_utc(tmp_path: Path) -> None:
     """FAT stores local time without a zone (Microsoft FAT specification, section 7)."""
-    basis = {name: _write(tmp_path / name, Given(_ENTRY), name)[0]["tz_basis"][0].as_py() for name in ("ntfs", "ext4", "fat12", "fat32")}
+    basis = {
+        name: _write(tmp_path / name, Given(_ENTRY, filesystem=name))[0]["tz_basis"][0].as_py()
+        for name in ("ntfs", "ext4", "fat12", "fat32")
+    }
     assert basis == {"ntfs": "UTC", "ext4": "UTC", "fat12": "local, unknown zone", "fat32": "local, unknown zone"}
 
 
