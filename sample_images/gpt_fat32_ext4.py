@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,10 @@ LINKS: tuple[tuple[str, str], ...] = (
     ("home/alice/long link", "../../" + "a-long-way/" * 8 + "target"),  # over 59 bytes: stored in a block, not in the inode
     ("home/alice/dangling", "/nowhere/at/all"),
 )
-STATED_ROWS = {name.encode(): {"link_target": target} for name, target in LINKS} | {
+# The content of a link is its target; icat gives zeros for one that is kept in the inode.
+STATED_ROWS = {
+    name.encode(): {"link_target": target, "sha256": hashlib.sha256(target.encode()).hexdigest()} for name, target in LINKS
+} | {
     b"hostile/" + raw: {"path": f"hostile/{shown}", "path_bytes": {"hex": (b"hostile/" + raw).hex()} if raw != shown.encode() else None}
     for raw, shown in HOSTILE_NAMES
 }

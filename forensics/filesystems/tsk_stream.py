@@ -11,6 +11,7 @@ from forensics.errors import StreamReadError
 from forensics.names import escape_text
 from forensics.sleuthkit import TSK_ERRORS, tsk_reason
 
+_LINK = int(pytsk3.TSK_FS_META_TYPE_LNK)
 _RESIDENT = int(pytsk3.TSK_FS_ATTR_RES)
 _COMPRESSED = int(pytsk3.TSK_FS_ATTR_COMP)
 # Runs that have no blocks: holes, and what TSK puts where it does not know the run.
@@ -69,11 +70,16 @@ class Attribute:
 
 
 class TskStream:
-    """One attribute of one file, read through TSK."""
+    """One attribute of one file, read through TSK.
+
+    The content of a symbolic link is its target. ext and UFS keep a short one in the inode, in place of the numbers of blocks (the
+    Linux kernel, Documentation/filesystems/ext4, "Symbolic Links"); TSK knows it, and gives zeros for the content all the same.
+    """
 
     def __init__(self, file: Any, attribute: Attribute) -> None:
         self._file = file
         self._attribute = attribute
+        self._target = _target_in_inode(file, attribute)
         self.size = attribute.size
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -85,6 +91,11 @@ class TskStream:
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
+        if self._target is not None:
+            if len(self._target) != self.size:
+                message = f"the link states a target of {self.size} bytes, and TSK finds {len(self._target)} of it in the inode"
+                raise StreamReadError(message)
+            return self._target[offset : offset + length]
         try:
             data: bytes = self._file.read_random(offset, length, self._attribute.type, self._attribute.id)
         except TSK_ERRORS as error:
@@ -93,6 +104,14 @@ class TskStream:
             message = f"TSK gives nothing at byte {offset} of {self.size}"
             raise StreamReadError(message)
         return data
+
+
+def _target_in_inode(file: Any, attribute: Attribute) -> bytes | None:
+    """The target of a symbolic link whose content lies in no block; None for everything else."""
+    meta = file.info.meta
+    if meta is None or int(meta.type) != _LINK or not meta.link or not attribute.is_plain_data or attribute.is_resident:
+        return None
+    return bytes(meta.link) if all(run.first is None for run in attribute.runs()) else None
 
 
 def attributes_of(file: Any) -> list[Attribute]:
