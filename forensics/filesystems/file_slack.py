@@ -1,5 +1,8 @@
 """File slack: what lies behind a stream's end in the blocks that are its own.
 
+On NTFS it begins where what was ever written ends: behind its initialised size a stream reads as zeros, and its clusters may hold
+anything.
+
 Slack that is all zero is counted, not listed: most of it is, and it would double the listing. What stands in an MFT entry behind a
 resident file is no file slack and not listed; neither is the slack of compressed files, whose blocks hold something else than their
 bytes.
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from forensics.errors import StreamReadError
 from forensics.filesystems.base import Content, Entry, Recovery
+from forensics.filesystems.ntfs_initialised import InitialisedSizes
 from forensics.filesystems.pieces import PiecesStream
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ class FileSlack:
 
     def __init__(self, filesystem: OpenFilesystem) -> None:
         self._filesystem = filesystem
+        self._initialised = InitialisedSizes(filesystem) if filesystem.name == "ntfs" else None
         self.zero_slacks = self.zero_bytes = 0
 
     def entry_of(self, entry: Entry, attribute: Attribute) -> Entry | None:
@@ -46,7 +51,7 @@ class FileSlack:
         """
         if entry.recovery is not Recovery.ALLOCATED or entry.content is not Content.READ or entry.address is None:
             return None
-        runs = self.runs_of(attribute)
+        runs = self.runs_of(entry.address.metadata_address, attribute)
         size = sum(length for _, length in runs)
         if not runs:
             return None
@@ -63,8 +68,8 @@ class FileSlack:
             start_byte=runs[0][0] if len(runs) == 1 else None,
         )
 
-    def runs_of(self, attribute: Attribute) -> tuple[Run, ...]:
-        """Where the slack of the attribute lies in the volume.
+    def runs_of(self, metadata_address: int, attribute: Attribute) -> tuple[Run, ...]:
+        """Where the slack of the attribute, one of the file at the address, lies in the volume.
 
         Raises:
             StreamReadError: TSK cannot say.
@@ -74,11 +79,12 @@ class FileSlack:
         filesystem = self._filesystem
         block = filesystem.block_size
         last = -(-attribute.size // block) * block if filesystem.name in _ENDS_WITH_ITS_LAST_BLOCK else None
-        return block_runs(filesystem, attribute, attribute.size, last)
+        written = attribute.size if self._initialised is None else self._initialised.size_of(metadata_address, attribute)
+        return block_runs(filesystem, attribute, written, last)
 
-    def open_stream(self, attribute: Attribute) -> PiecesStream:
+    def open_stream(self, metadata_address: int, attribute: Attribute) -> PiecesStream:
         """The bytes of the slack; raises as runs_of does, and where there is none."""
-        runs = self.runs_of(attribute)
+        runs = self.runs_of(metadata_address, attribute)
         if not runs:
             message = "the stream has no slack"
             raise StreamReadError(message)

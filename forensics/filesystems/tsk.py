@@ -99,7 +99,7 @@ class TskReader:
             except ImageReadError as error:
                 raise StreamReadError(str(error)) from error
         file, attribute = self._attribute(address)
-        return self.slack.open_stream(attribute) if address.slack else TskStream(file, attribute)
+        return self.slack.open_stream(address.metadata_address, attribute) if address.slack else TskStream(file, attribute)
 
     def runs_of(self, address: StreamAddress) -> tuple[Run, ...]:
         """Where slack or unallocated space lies in its volume: (first byte, bytes), in order; nothing for other streams.
@@ -109,7 +109,7 @@ class TskReader:
         """
         if address.attribute_type in _SPACE_TYPES:
             return self._unallocated().runs_of(address)
-        return self.slack.runs_of(self._attribute(address)[1]) if address.slack else ()
+        return self.slack.runs_of(address.metadata_address, self._attribute(address)[1]) if address.slack else ()
 
     def _attribute(self, address: StreamAddress) -> tuple[Any, Attribute]:
         """TSK's file at the address, and its attribute."""
