@@ -28,6 +28,7 @@ _PREFIXES = {
     6: "security.",
     7: "system.",
     8: "system.richacl",
+    9: "encryption.",
 }
 
 
