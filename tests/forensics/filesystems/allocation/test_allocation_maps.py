@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_volumes import ext, fat, needs, ntfs, run
+from made_volumes import exfat, ext, fat, needs, ntfs, run
 
 from forensics.errors import StreamReadError
 from forensics.filesystems.allocation.block_map import Geometry
@@ -201,53 +201,81 @@ def test_a_bitmap_that_ends_before_the_last_block_is_an_error_of_what_it_does_no
         found.allocated(8, 16)
 
 
-_NOISE: tuple[tuple[str, Callable[[ByteSource], BlockMap]], ...] = (
-    ("fat12", lambda source: FatTable(source, "fat12")),
-    ("fat32", lambda source: FatTable(source, "fat32")),
-    ("exfat", ExfatBitmap),
-    ("ext", ExtGroups),
-    ("ufs", UfsGroups),
-)
+class _Patched:
+    """A volume in which some fields are others."""
+
+    def __init__(self, data: bytes, fields: list[tuple[int, int, int]]) -> None:
+        whole = bytearray(data)
+        for offset, size, value in fields:
+            whole[offset : offset + size] = value.to_bytes(size, "little")
+        self._data = bytes(whole)
+        self.size = len(whole)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        assert offset >= 0
+        assert length >= 0
+        return self._data[offset : offset + length]
 
 
-@pytest.mark.parametrize(("kind", "open_map"), _NOISE, ids=[kind for kind, _ in _NOISE])
-def test_whatever_a_boot_sector_states_the_walk_is_bounded_by_the_volume(kind: str, open_map: Callable[[ByteSource], BlockMap]) -> None:
-    """Any fields: no map, or one in whose runs no byte lies outside the volume and none comes twice."""
+_VALUES = st.one_of(st.sampled_from([0, 1, 2, 255, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 60) - 1]), st.integers(0))
 
-    @given(fields=st.binary(min_size=512, max_size=512), ones=st.booleans())
-    def check(*, fields: bytes, ones: bool) -> None:
-        volume = BytesStream(_claim(kind, fields) + (b"\xff" if ones else b"\0") * 3000)
-        try:
-            allocation = Allocation(open_map(volume))
-        except StreamReadError:
-            return
-        taken = []
-        for start, size in allocation.iter_unallocated(1 << 30):
-            assert 0 <= start < start + size <= volume.size
-            taken.append((start, start + size))
-            assert len(taken) <= volume.size
-        assert all(end <= start for (_, end), (start, _) in pairwise(taken))
+
+@st.composite
+def _fields(draw: st.DrawFn, start: int, end: int) -> list[tuple[int, int, int]]:
+    """Up to three fields between the two bytes: offset, size, value."""
+    fields = []
+    for _ in range(draw(st.integers(0, 3))):
+        size = draw(st.sampled_from([1, 2, 4, 8]))
+        fields.append((draw(st.integers(start, end - size)), size, draw(_VALUES) % (1 << 8 * size)))
+    return fields
+
+
+def _assert_bounded(open_map: Callable[[ByteSource], BlockMap], volume: _Patched) -> bool:
+    """No map, or one in whose runs no byte lies outside the volume and none comes twice; whether there is one."""
+    try:
+        allocation = Allocation(open_map(volume))
+    except StreamReadError:
+        return False
+    taken = list(allocation.iter_unallocated(1 << 30))
+    assert all(0 <= start < start + size <= volume.size for start, size in taken)
+    assert all(start + size <= following for (start, size), (following, _) in pairwise(taken))
+    return True
+
+
+_MADE: dict[str, tuple[Callable[[Path], Path], Callable[[ByteSource], BlockMap], int, int]] = {
+    "fat12": (lambda path: fat(path, 12), lambda source: FatTable(source, "fat12"), 11, 48),
+    "fat16": (lambda path: fat(path, 16), lambda source: FatTable(source, "fat16"), 11, 48),
+    "exfat": (exfat, ExfatBitmap, 64, 112),
+    "ext4": (lambda path: ext(path, "-g", "512", "-O", "^has_journal,^resize_inode", size=1 << 20), ExtGroups, 1024, 1024 + 0x110),
+    "descriptors of ext4": (lambda path: ext(path, "-g", "512", "-O", "^has_journal,^resize_inode", size=1 << 20), ExtGroups, 2048, 2200),
+}
+
+
+@needs("mkfs.ext4", "mkfs.fat", "mkfs.exfat")
+@pytest.mark.parametrize("kind", _MADE)
+def test_whatever_a_boot_sector_states_the_walk_is_bounded_by_the_volume(tmp_path: Path, kind: str) -> None:
+    make, open_map, start, end = _MADE[kind]
+    data = make(tmp_path / "volume.dd").read_bytes()
+    assert _assert_bounded(open_map, _Patched(data, []))
+
+    @given(_fields(start, end), st.integers(0, len(data)))
+    def check(fields: list[tuple[int, int, int]], cut: int) -> None:
+        _assert_bounded(open_map, _Patched(data, fields))
+        _assert_bounded(open_map, _Patched(data[: max(cut, end + 8)], fields))
 
     check()
 
 
-def _claim(kind: str, fields: bytes) -> bytes:
-    """A volume whose boot sector or superblock has those fields, with the marks that are looked for."""
-    if kind == "ext":
-        data = bytearray(1024) + bytearray(fields) + bytearray(fields)
-        data[1024 + 0x18 : 1024 + 0x20] = struct.pack("<2I", fields[0] % 8, fields[1] % 8)
-        data[1024 + 0x38 : 1024 + 0x3A] = b"\x53\xef"
-    elif kind == "ufs":
-        data = bytearray(8192) + bytearray(fields * 3)
-        data[8192 + 1372 : 8192 + 1376] = struct.pack("<I", 0x00011954)
-        data[8192 + 52 : 8192 + 56] = struct.pack("<I", 1 << fields[0] % 14)
-    else:
-        data = bytearray(fields)
-        if kind == "exfat":
-            data[108:110] = bytes((fields[0] % 13, fields[1] % 13))
-        else:
-            data[11:13] = struct.pack("<H", 1 << fields[0] % 13)
-    return bytes(data)
+@pytest.mark.corpus
+def test_whatever_a_superblock_of_ufs_states_the_walk_is_bounded_by_the_volume(corpus_image: Callable[[str], Path]) -> None:
+    data = corpus_image("dissect-ffs").read_bytes()
+    assert _assert_bounded(UfsGroups, _Patched(data, []))
+
+    @given(_fields(65536, 65536 + 1300))
+    def check(fields: list[tuple[int, int, int]]) -> None:
+        _assert_bounded(UfsGroups, _Patched(data, fields))
+
+    check()
 
 
 def test_2_to_the_60_clusters_cost_nothing() -> None:
