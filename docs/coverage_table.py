@@ -33,6 +33,9 @@ _OPENERS = {"gz": gzip.open, "xz": lzma.open, "none": open}
 _ROOT = Path(__file__).resolve().parent
 # Names that TSK makes up, and streams of which the truth is not kept, as the corpus's own check leaves them out.
 _VIRTUAL = re.compile(r"^\$(MBR|FAT\d|OrphanFiles|BadClus:|Extend/.*:\$)|.*\(Volume Label Entry\)$")
+# fls lists a named stream of a folder twice, as folder:stream and as folder/.:stream; it is one stream and one row.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_TWICE = re.compile(r"(.*/)?\.:.*")
 
 _VOLUME_COLUMNS = ["volume", "kind", "filesystem", "unlocked_with", "encrypted", "status", "reader"]
 
@@ -45,6 +48,7 @@ class Row:
     container: str
     readers: str
     entries: str
+    names: str
     allocated: str
     deleted: str
     problems: str
@@ -87,19 +91,20 @@ def _row(corpus: Path, image: dict[str, Any], work: Path) -> Row:
         result = process(request, Silent())
     except ERRORS as error:
         why = " ".join(str(error).replace(str(work), "").split())
-        return Row(image["id"], image["format"], "not opened", "", "", "", f"error: {why}")
+        return Row(image["id"], image["format"], "not opened", "", "", "", "", f"error: {why}")
     tables = result.case / "runs" / result.run / "tables"
     volumes = read_table(tables, "volumes", _VOLUME_COLUMNS).to_pylist()
-    entries = read_table(tables, "entries", ["path", "stream", "sha256", "kind", "recovery", "metadata_allocated", "size"]).to_pylist()
+    entries = read_table(tables, "entries", ["path", "path_bytes", "stream", "sha256", "recovery"]).to_pylist()
     problems = collections.Counter(read_table(tables, "problems", ["code"])["code"].to_pylist())
     container = read_table(tables, "sources", ["container"])["container"].to_pylist()[0]
-    allocated, deleted = _compared(corpus / "truth" / f"{image['id']}.jsonl", entries)
+    names, allocated, deleted = _compared(corpus / "truth" / f"{image['id']}.jsonl", entries)
     counts = collections.Counter(entry["recovery"] for entry in entries)
     return Row(
         image["id"],
         container,
         ", ".join(_reader(volume) for volume in volumes if volume["kind"] != "gap"),
         ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items())),
+        names,
         allocated,
         deleted,
         ", ".join(f"{code} ({number})" if number > 1 else code for code, number in sorted(problems.items())) or "none",
@@ -113,19 +118,31 @@ def _reader(volume: dict[str, Any]) -> str:
     return f"{volume['volume']} {name} by {volume['reader']}{unlocked}" if state == "read" else f"{volume['volume']} {name}: {state}"
 
 
-def _compared(truth: Path, entries: list[dict[str, Any]]) -> tuple[str, str]:
-    """Contents of allocated and of deleted files that are there with the right SHA-256, of those that the truth has."""
+def _compared(truth: Path, entries: list[dict[str, Any]]) -> tuple[str, str, str]:
+    """Of the truth: names that are listed, and contents of allocated and of deleted files that are there with the right SHA-256."""
     if not truth.is_file():
-        return "no truth", "no truth"
+        return "no truth", "no truth", "no truth"
+    rows = [json.loads(line) for line in truth.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in rows if not _VIRTUAL.match(row["path"]) and not _TWICE.fullmatch(row["path"])]
+    listed = collections.Counter(map(_named, entries))
+    names = collections.Counter(_plain(row["path"]) for row in rows)
     have = collections.Counter(entry["sha256"] for entry in entries if entry["sha256"])
     wanted: dict[bool, collections.Counter[str]] = {True: collections.Counter(), False: collections.Counter()}
-    for line in truth.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if not row.get("sha256") or not row.get("size") or row.get("meta_type", "r") != "r" or row.get("read_error"):
-            continue
-        if not _VIRTUAL.match(row["path"]) and (row.get("allocated") or not row.get("realloc")):
+    for row in rows:
+        has_content = row.get("sha256") and row.get("size") and row.get("meta_type", "r") == "r" and not row.get("read_error")
+        if has_content and (row.get("allocated") or not row.get("realloc")):
             wanted[bool(row.get("allocated"))][row["sha256"]] += 1
-    return _share(wanted[True], have), _share(wanted[False], have)
+    return _share(names, listed), _share(wanted[True], have), _share(wanted[False], have)
+
+
+def _named(entry: dict[str, Any]) -> str:
+    path = entry["path_bytes"].decode("utf-8", "surrogateescape") if entry["path_bytes"] is not None else entry["path"]
+    return _plain(f"{path}:{entry['stream']}" if entry["stream"] else path)
+
+
+def _plain(path: str) -> str:
+    """The path as fls prints it: a control character as ^."""
+    return _CONTROL.sub("^", path.replace("\\", "/").strip("/"))
 
 
 def _share(wanted: collections.Counter[str], have: collections.Counter[str]) -> str:
@@ -149,10 +166,12 @@ def _unpacked(stored: Path, target: Path, packing: str) -> Path:
 
 def _page(rows: list[Row]) -> str:
     head = (_ROOT / "coverage_head.md").read_text(encoding="utf-8")
-    lines = ["| image | container | volumes: reader | entries | allocated contents equal | deleted contents equal | problems |"]
-    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| image | container | volumes: reader | entries | names listed | allocated contents equal | deleted contents equal | problems |"
+    ]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for row in rows:
-        cells = (row.image, row.container, row.readers, row.entries, row.allocated, row.deleted, row.problems)
+        cells = (row.image, row.container, row.readers, row.entries, row.names, row.allocated, row.deleted, row.problems)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return head + "\n".join(lines) + "\n"
 
