@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_volumes import exfat, ext, fat, listed, needs, pattern, run, source_file
 from running import unpack
 
@@ -139,3 +142,18 @@ def test_more_deleted_files_than_are_held_are_not_known_and_a_problem(tmp_path: 
     assert [e.overwritten for e in out] == [None]
     assert [getattr(one, "overwritten", None) for one in settled] == [None, None]
     assert [getattr(one, "code", None) for one in settled] == [None, "overwritten-not-known"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40), st.integers(1, 12)), max_size=25))
+def test_a_claim_is_contested_where_it_meets_one_of_another_file(claims: list[tuple[int, int, int]]) -> None:
+    """Held against every pair of claims, which takes too long for a whole disk. A file's own claims may meet."""
+    judged = object.__new__(DeletedBlocks)
+    judged._starts, judged._ends, judged._owners, judged._not_compared = array("q"), array("q"), array("q"), 0
+    for owner, start, size in claims:
+        judged._claim(owner, ((start, size),))
+    assert judged._contested() == {
+        (mine, start)
+        for mine, start, size in claims
+        for other, begin, length in claims
+        if mine != other and start < begin + length and begin < start + size
+    }

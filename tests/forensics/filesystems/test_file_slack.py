@@ -170,7 +170,8 @@ def test_hfs(corpus_image: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 @needs("mkntfs", "ntfscp", "icat", "istat", "fls")
-def test_what_lies_behind_the_initialised_size_of_an_ntfs_stream_is_slack(tmp_path: Path) -> None:
+@pytest.mark.parametrize("streams", [0, 40], ids=["one MFT entry", "an attribute list"])
+def test_what_lies_behind_the_initialised_size_of_an_ntfs_stream_is_slack(tmp_path: Path, streams: int) -> None:
     """Windows and TSK read zeros there, whatever the clusters hold; `icat -s` prints what they hold.
 
     References: Linux-NTFS project, NTFS Documentation, "Attribute Header", non-resident: initialized size at 0x38.
@@ -178,11 +179,15 @@ def test_what_lies_behind_the_initialised_size_of_an_ntfs_stream_is_slack(tmp_pa
     volume = ntfs(tmp_path / "ntfs.dd", cluster=2048)
     content = source_file(tmp_path / "src", 20_000, 5)
     run("ntfscp", "-f", volume, content, "/file.bin")
+    # Each takes room in the MFT entry, until attributes move to others.
+    for number in range(streams):
+        run("ntfscp", "-f", "-N", f"stream {number}", volume, source_file(tmp_path / "src", 2500, 7), "/file.bin")
     media = bytearray(volume.read_bytes())
     _state_initialised(media, real=20_000, initialised=3_000)
     volume.write_bytes(media)
     address = _address(volume, "file.bin")
     assert "init_size: 3000" in run("istat", volume, address).decode()
+    assert ("$ATTRIBUTE_LIST" in run("istat", volume, address).decode()) == bool(streams)
     with_slack = run("icat", "-s", volume, address)
     with listed(volume) as found:
         entry = found.named(b"file.bin")
