@@ -83,6 +83,7 @@ class ExtLayout:
             or self._blocks_per_group != self.clusters_per_group * self.cluster_blocks
             or not self._inodes_per_group
             or not _OLD_INODE_BYTES <= self.inode_size <= self.block_size
+            or self._descriptor_size > self.block_size
             or self.blocks <= self.first_block
         ):
             message = "the superblock of the ext filesystem makes no sense"
@@ -140,7 +141,11 @@ class ExtLayout:
             raise StreamReadError(message)
         group, index = divmod(number - 1, self._inodes_per_group)
         at = self.group(group).inode_table * self.block_size + index * self.inode_size
-        return self._volume.read_at(at, self.inode_size)
+        data = self._volume.read_at(at, self.inode_size)
+        if len(data) < self.inode_size:
+            message = f"inode {number} lies behind the end of the volume"
+            raise StreamReadError(message)
+        return data
 
     def _descriptor_block(self, group: int) -> int:
         """Block in which a group's descriptor stands (descriptor_loc of fs/ext4/super.c)."""

@@ -63,7 +63,8 @@ class UfsGroups:
             # UFS1 lays each group's header on another track.
             header_fragment += self._group_offset * (number & ~self._group_mask)
         at = header_fragment * self.geometry.unit_bytes
-        header = self._volume.read_at(at, _GROUP_HEADER_BYTES).ljust(_GROUP_HEADER_BYTES, b"\0")
+        header = b"" if at < 0 else self._volume.read_at(at, _GROUP_HEADER_BYTES)
+        header = header.ljust(_GROUP_HEADER_BYTES, b"\0")
         if self._unpack("i", header, 4) != (_GROUP_MAGIC,):
             message = f"cylinder group {number} has no valid header"
             raise StreamReadError(message)

@@ -22,6 +22,7 @@ from forensics.filesystems.allocation.open_allocation import open_allocation
 from forensics.filesystems.allocation.stream_bitmap import StreamBitmap
 from forensics.filesystems.allocation.ufs_groups import UfsGroups
 from forensics.filesystems.allocation.unallocated_runs import Allocation
+from forensics.filesystems.ext_layout import ExtLayout
 from forensics.filesystems.runs import BytesStream
 from forensics.filesystems.unallocated import UnallocatedSpace
 from forensics.image import open_image
@@ -266,10 +267,36 @@ def test_whatever_a_boot_sector_states_the_walk_is_bounded_by_the_volume(tmp_pat
     check()
 
 
+@needs("mkfs.ext4")
+def test_descriptors_larger_than_a_block_make_no_sense(tmp_path: Path) -> None:
+    """fs/ext4/super.c refuses descriptors (s_desc_size at 0xFE, with the feature 64bit) of more than EXT4_MAX_DESC_SIZE, 1,024 bytes."""
+    data = ext(tmp_path / "volume.dd", "-O", "64bit").read_bytes()
+    for size in (2048, 0xFF40):
+        with pytest.raises(StreamReadError, match="makes no sense"):
+            ExtGroups(_Patched(data, [(1024 + 0xFE, 2, size)]))
+
+
+@needs("mkfs.ext4")
+def test_an_inode_that_lies_behind_the_end_is_an_error_that_says_so(tmp_path: Path) -> None:
+    data = ext(tmp_path / "volume.dd", "-g", "512", "-O", "^has_journal,^resize_inode").read_bytes()
+    layout = ExtLayout(_Patched(data, []))
+    inodes = int.from_bytes(data[1024 + 0x28 : 1024 + 0x2C], "little")  # of a group
+    end = layout.group(0).inode_table * 1024 + layout.inode_size * inodes
+    cut = ExtLayout(_Patched(data[: end - 100], []))
+    assert len(cut.read_inode(inodes - 1)) == cut.inode_size
+    with pytest.raises(StreamReadError, match=f"inode {inodes} lies behind the end"):
+        cut.read_inode(inodes)
+    with pytest.raises(StreamReadError, match="there is no inode 0"):
+        cut.read_inode(0)
+
+
 @pytest.mark.corpus
 def test_whatever_a_superblock_of_ufs_states_the_walk_is_bounded_by_the_volume(corpus_image: Callable[[str], Path]) -> None:
     data = corpus_image("dissect-ffs").read_bytes()
     assert _assert_bounded(UfsGroups, _Patched(data, []))
+    before = Allocation(UfsGroups(_Patched(data, [(65536 + 12, 4, 0xFF000010)])))  # fs_cblkno, a signed number
+    assert list(before.iter_unallocated(1 << 30)) == []
+    assert {why for _, _, why in before.unreadable()} == {"cylinder group 0 has no valid header"}
 
     @given(_fields(65536, 65536 + 1300))
     def check(fields: list[tuple[int, int, int]]) -> None:
