@@ -170,29 +170,31 @@ def test_hfs(corpus_image: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 @needs("mkntfs", "ntfscp", "icat", "istat", "fls")
-@pytest.mark.parametrize("streams", [0, 40], ids=["one MFT entry", "an attribute list"])
-def test_what_lies_behind_the_initialised_size_of_an_ntfs_stream_is_slack(tmp_path: Path, streams: int) -> None:
+@pytest.mark.parametrize(("streams", "name"), [(0, "named"), (40, "in another MFT entry")])
+def test_what_lies_behind_the_initialised_size_of_an_ntfs_stream_is_slack(tmp_path: Path, streams: int, name: str) -> None:
     """Windows and TSK read zeros there, whatever the clusters hold; `icat -s` prints what they hold.
 
     References: Linux-NTFS project, NTFS Documentation, "Attribute Header", non-resident: initialized size at 0x38.
     """
     volume = ntfs(tmp_path / "ntfs.dd", cluster=2048)
     content = source_file(tmp_path / "src", 20_000, 5)
-    run("ntfscp", "-f", volume, content, "/file.bin")
-    # Each takes room in the MFT entry, until attributes move to others.
+    # Each takes room in the MFT entry, until attributes go to others.
     for number in range(streams):
         run("ntfscp", "-f", "-N", f"stream {number}", volume, source_file(tmp_path / "src", 2500, 7), "/file.bin")
+    if not streams:
+        run("ntfscp", "-f", volume, source_file(tmp_path / "src", 10, 1), "/file.bin")
+    run("ntfscp", "-f", "-N", name, volume, content, "/file.bin")
     media = bytearray(volume.read_bytes())
     _state_initialised(media, real=20_000, initialised=3_000)
     volume.write_bytes(media)
-    address = _address(volume, "file.bin")
-    assert "init_size: 3000" in run("istat", volume, address).decode()
-    assert ("$ATTRIBUTE_LIST" in run("istat", volume, address).decode()) == bool(streams)
+    address = _address(volume, f"file.bin:{name}")
+    told = run("istat", volume, address).decode()
+    assert "init_size: 3000" in told
+    assert ("$ATTRIBUTE_LIST" in told) == bool(streams)
     with_slack = run("icat", "-s", volume, address)
     with listed(volume) as found:
-        entry = found.named(b"file.bin")
-        assert found.content(entry.address) == pattern(20_000, 5)[:3000] + bytes(17_000)
-        slack = found.named(b"file.bin", "slack")
+        assert found.content(found.named(b"file.bin", name).address) == pattern(20_000, 5)[:3000] + bytes(17_000)
+        slack = found.named(b"file.bin", f"{name}:slack")
         assert slack.size == len(with_slack) - 3000
         assert found.content(slack.address) == with_slack[3000:]
         assert found.content(slack.address).startswith(pattern(20_000, 5)[3000:])
