@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from forensics.containers.kinds import identify
 from forensics.containers.parallels import is_disk_folder
+from forensics.containers.vmdk_descriptor import read_descriptor
+from forensics.containers.vmdk_extents import FLAT, SPARSE, sparse_header
 from forensics.errors import ImageError, SegmentMissingError
 from forensics.exhibit import Container, SourceFile, shown
 from forensics.filesystems.readers import READERS
@@ -23,7 +25,7 @@ from forensics.signatures import identify as identify_volume
 from pipelines.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _NOTES = frozenset((".txt", ".log", ".csv", ".json", ".xml", ".md5", ".sha1", ".sha256", ".sha512", ".pdf", ".html", ".htm", ".md", ".asc"))
@@ -85,17 +87,22 @@ def images_in(folder: Path, *, strict: bool) -> tuple[Path, ...]:
     except OSError as error:
         message = f"{shown(folder)}: cannot be listed: {error.strerror}"
         raise ImageError(message) from error
-    segments: set[Path] = set()
+    segments = {extent for path in there for extent in _extents(path)}
+    incomplete: set[tuple[str, int]] = set()
     images = []
     for path in there:
         if path in segments or _is_note(path):
             continue
-        found = None if path.is_symlink() else _segments(path)
+        try:
+            found = None if path.is_symlink() else _segments(path)
+        except SegmentMissingError:  # an image; what is missing is said when it is opened, and its later segments are part of it
+            found = () if (path.stem, len(path.suffix)) in incomplete else (path,)
+            incomplete.add((path.stem, len(path.suffix)))
         if found is None:
             if strict:
                 return ()
             continue
-        images.append(path)
+        images += [path] if found else []
         segments.update(found)
     return tuple(images)
 
@@ -105,7 +112,11 @@ def _is_note(path: Path) -> bool:
 
 
 def _segments(path: Path) -> Iterable[Path] | None:
-    """All files of the image that begins with this file; None if it is no disk image."""
+    """All files of the image that begins with this file; None if it is no disk image.
+
+    Raises:
+        SegmentMissingError: it is one, and files of it are missing.
+    """
     if path.is_dir():
         return (path,) if is_disk_folder(path) else None
     try:
@@ -115,7 +126,7 @@ def _segments(path: Path) -> Iterable[Path] | None:
     try:
         return _of_container(identify(file), file)
     except SegmentMissingError:
-        return (path,)  # an image, and what is missing is said when it is opened
+        raise
     except ImageError:
         return None
     finally:
@@ -128,6 +139,46 @@ def _of_container(container: Container, file: SourceFile) -> Iterable[Path] | No
     if container in _SETS:
         return _SETS[container](file.path)
     return None if container in LOGICAL_KINDS else (file.path,)
+
+
+def _extents(path: Path) -> tuple[Path, ...]:
+    """The files beside a VMDK's descriptor that are nothing but its extents; none if the file is no descriptor.
+
+    What is read whole with the descriptor, or cannot be opened without it; a descriptor hides no image of which it reads a part.
+    """
+    if path.suffix.lower() != ".vmdk" or path.is_symlink():
+        return ()
+    try:
+        return tuple(_iter_extents(SourceFile(path)))
+    except ImageError:  # what is wrong with it is said when it is opened
+        return ()
+
+
+def _iter_extents(file: SourceFile) -> Iterator[Path]:
+    try:
+        extents = read_descriptor(file, 0, file.size).extents if file.read_at(0, 1) == b"#" else ()
+    finally:
+        file.release()
+    for name in {one.name for one in extents}:
+        if not name or "/" in name or "\0" in name:
+            continue
+        path = file.path.with_name(name) if name not in (".", "..") else file.path
+        if path == file.path or path.is_symlink() or not path.is_file():
+            continue
+        own = [one for one in extents if one.name == name]
+        is_whole_flat = all(one.kind in FLAT for one in own) and sum(one.size for one in own) == path.stat().st_size
+        if is_whole_flat or (all(one.kind in SPARSE for one in own) and _is_sparse_extent(path)):
+            yield path
+
+
+def _is_sparse_extent(path: Path) -> bool:
+    """Whether the sparse file describes no disk of its own."""
+    file = SourceFile(path)
+    try:
+        header = sparse_header(file)
+        return not read_descriptor(file, header.descriptor_at, header.descriptor_size).extents
+    finally:
+        file.release()
 
 
 def _raw_segments(file: SourceFile) -> Iterable[Path] | None:
