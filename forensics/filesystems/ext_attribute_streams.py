@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 EXT_ATTRIBUTE_TYPE = -3
 """Attribute type of such a stream; its identifier is the attribute's number, from 0, those in the inode first."""
 
+# With the feature inline_data, the end of a file's content that its inode has no other place for. getfattr does not show it either.
+_REST_OF_CONTENT = "system.data"
+
 
 class MemoryStream:
     """Bytes as a stream."""
@@ -54,6 +57,8 @@ class ExtAttributeStreams:
         except (ImageReadError, StreamReadError) as error:
             found = ExtAttributes((), str(error))
         for number, attribute in enumerate(found.attributes):
+            if attribute.name == _REST_OF_CONTENT:
+                continue
             yield replace(
                 entry,
                 stream=attribute.name,

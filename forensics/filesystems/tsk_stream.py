@@ -16,9 +16,11 @@ _RESIDENT = int(pytsk3.TSK_FS_ATTR_RES)
 _COMPRESSED = int(pytsk3.TSK_FS_ATTR_COMP)
 # Runs that have no blocks: holes, and what TSK puts where it does not know the run.
 _WITHOUT_BLOCKS = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
-_PLAIN_DATA = frozenset(
-    (int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT), int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA), int(pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA))
-)
+_DEFAULT, _HFS_DATA = int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT), int(pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA)
+_PLAIN_DATA = frozenset((_DEFAULT, int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA), _HFS_DATA))
+# What TSK calls the content of a file that ext keeps in the inode (feature inline_data) or that HFS+ compressed. Other files have no
+# name for theirs, and none of these has a second one.
+_MADE_UP_NAMES = frozenset(((_DEFAULT, "DATA"), (_HFS_DATA, "DATA"), (_HFS_DATA, "DECOMP")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,17 @@ def attributes_of(file: Any) -> list[Attribute]:
         Attribute(
             int(attribute.info.type),
             int(attribute.info.id),
-            escape_text(bytes(attribute.info.name).decode("utf-8", "backslashreplace")) if attribute.info.name else "",
+            _name_of(attribute),
             int(attribute.info.size),
             int(attribute.info.flags),
             attribute,
         )
         for attribute in file
     ]
+
+
+def _name_of(attribute: Any) -> str:
+    """The name that the filesystem stores; "" for none."""
+    raw = attribute.info.name
+    name = escape_text(bytes(raw).decode("utf-8", "backslashreplace")) if raw else ""
+    return "" if (int(attribute.info.type), name) in _MADE_UP_NAMES else name
