@@ -44,6 +44,5 @@ class IsoMedia:
             seen.add(kind)
         if len(seen) < 2:  # noqa: PLR2004 - more than the list of brands
             return None
-        is_whole = b"moov" in seen or b"meta" in seen or b"moof" in seen
-        is_whole = is_whole and (b"mdat" in seen or b"meta" in seen)
+        is_whole = b"mdat" in seen and bool(seen & {b"moov", b"meta", b"moof"})
         return Measured(length=at, validated=is_whole, extension=extension, why="last box" if is_whole else f"no box at byte {at}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forensics.source import ByteSource
 
-_STEP = 1 << 20
+_FIRST_STEP, _STEP = 4 << 10, 1 << 20  # most that looks like a file at its start is none, and is seen to be none soon
 
 
 class Window:
@@ -18,6 +18,7 @@ class Window:
         self._source, self._start = source, start
         self.size = max(0, min(limit, source.size - start))
         self._kept = (0, b"")
+        self._step = _FIRST_STEP
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes `window[offset : offset + length]`, short at its end."""
@@ -28,8 +29,9 @@ class Window:
         if not (at <= offset and offset + length <= at + len(block)):
             if length >= _STEP:
                 return self._source.read_at(self._start + offset, length)
-            block = self._source.read_at(self._start + offset, min(_STEP, self.size - offset))
+            block = self._source.read_at(self._start + offset, min(max(self._step, length), self.size - offset))
             self._kept = at, _ = offset, block
+            self._step = min(self._step * 16, _STEP)
         return block[offset - at : offset - at + length]
 
     def unpack(self, form: str, offset: int) -> tuple[Any, ...] | None:
