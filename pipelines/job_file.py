@@ -22,19 +22,22 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from forensics.credentials import Credential, read_credentials
 from forensics.digests import parse_expected
+from forensics.errors import ForensicsError
 from pipelines.case import check_exhibit
-from pipelines.errors import RunError
+from pipelines.errors import PipelineError, RunError
 from pipelines.exhibits import parse_readers
 from pipelines.profiles import Profile
 from pipelines.run import ProcessRequest, Signer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+_T = TypeVar("_T")
 _SETTINGS: dict[str, type] = {
     "profile": str,
     "rules": list,
@@ -73,7 +76,7 @@ def read_job(path: Path, settings: JobSettings) -> tuple[ProcessRequest, ...]:
         raise RunError(message) from error
     _check(stored, _JOB, f"{path}")
     for name in ("case", "examiner", "exhibit"):
-        if not stored.get(name):
+        if not stored.get(name) or (isinstance(stored[name], str) and not stored[name].strip()):
             message = f"{path}: {name} is missing or empty"
             raise RunError(message)
     requests = tuple(_request(path, stored, one, number, settings) for number, one in enumerate(stored["exhibit"], start=1))
@@ -100,13 +103,19 @@ def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings
         message = f"{where}: profile must be one of {', '.join(Profile)}"
         raise RunError(message)
     if chosen["expect_hash"] is not None:
-        parse_expected(chosen["expect_hash"])
+        _placed(where, lambda: parse_expected(chosen["expect_hash"]))
+    if chosen["accept_mismatch"] is not None and not chosen["accept_mismatch"].strip():
+        message = f"{where}: accept_mismatch is empty; say why the run is to go on"
+        raise RunError(message)
+    if (chosen["workers"] or 0) < 0:
+        message = f"{where}: workers must be 0 or more"
+        raise RunError(message)
     beside = path.parent
     credentials = read_credentials(beside / chosen["credentials"]) if chosen["credentials"] else ()
     return ProcessRequest(
         images=tuple(beside / image for image in _texts(stored["images"], where)),
         case=beside / job["case"],
-        exhibit=check_exhibit(stored["number"]),
+        exhibit=_placed(where, lambda: check_exhibit(stored["number"])),
         examiner=job["examiner"],
         case_number=job.get("case_number", ""),
         agency=job.get("agency", ""),
@@ -117,7 +126,7 @@ def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings
         expect_hash=chosen["expect_hash"],
         accept_mismatch=chosen["accept_mismatch"],
         credentials=(*credentials, *settings.credentials),
-        readers=parse_readers(_texts(chosen["readers"] or [], where)),
+        readers=_placed(where, lambda: parse_readers(_texts(chosen["readers"] or [], where))),
         cross_check=bool(chosen["cross_check"]),
         host=settings.host,
     )
@@ -133,9 +142,21 @@ def _check(stored: dict[str, Any], form: dict[str, type], where: str) -> None:
             raise RunError(message)
 
 
+def _placed(where: str, parse: Callable[[], _T]) -> _T:
+    """What `parse` gives; its error is told with the place in the job."""
+    try:
+        return parse()
+    except (ForensicsError, PipelineError) as error:
+        message = f"{where}: {error}"
+        raise RunError(message) from error
+
+
 def _texts(values: list[Any], where: str) -> tuple[str, ...]:
     if not all(isinstance(value, str) and value for value in values):
         message = f"{where}: a list holds something else than texts"
+        raise RunError(message)
+    if any("\0" in value for value in values):
+        message = f"{where}: a path holds a NUL"
         raise RunError(message)
     return tuple(values)
 

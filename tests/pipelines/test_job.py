@@ -1,0 +1,259 @@
+"""A job for the night: every exhibit that can be done is, whatever becomes of the others, and running it again does what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import SAMPLES, command, digests, environment, evidex, rows_of, run, tables_of, unpack
+
+from chain_of_custody.show import verdict_text
+from chain_of_custody.verify import verify_case
+from forensics.credentials import CredentialKind, passphrase_credential
+from forensics.errors import CredentialError, ForensicsError
+from pipelines.errors import PipelineError
+from pipelines.job_file import JobSettings, read_job
+from pipelines.profiles import Profile
+from pipelines.run import Signer
+
+_SETTINGS = JobSettings(signer=Signer(), rules=(Path("shipped"),), credentials=(passphrase_credential("of the environment"),), host="here")
+_HEAD = 'case = "case"\nexaminer = "E"\n'
+_ONE = '[[exhibit]]\nnumber = "KH-1"\nimages = ["a.dd"]\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "night.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_what_a_job_states_is_what_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "secrets.toml").write_text('[[credential]]\nkind = "recovery-key"\nvalue = "1-2"\n')
+    job = written(
+        tmp_path,
+        'case = "cases/one"\nexaminer = "A. Examiner"\ncase_number = "2026-0142"\nagency = "Agency"\nprofile = "full"\nworkers = 2\n'
+        'rules = ["own.yar"]\ncross_check = true\n'
+        '[[exhibit]]\nnumber = "KH-1"\nimages = ["one.E01", "/else/two.E01"]\ncredentials = "secrets.toml"\nreaders = ["v01=dissect"]\n'
+        f'expect_hash = "{"0" * 64}"\naccept_mismatch = "why"\n'
+        '[[exhibit]]\nnumber = "KH-2"\nimages = ["files/"]\nprofile = "triage"\nworkers = 0\ncross_check = false\n',
+    )
+    first, second = read_job(job, _SETTINGS)
+    assert first.images == (tmp_path / "one.E01", Path("/else/two.E01"))
+    assert first.case == second.case == tmp_path / "cases" / "one"
+    assert (first.exhibit, first.examiner, first.case_number, first.agency) == ("KH-1", "A. Examiner", "2026-0142", "Agency")
+    assert (first.profile, first.workers, first.cross_check) == (Profile.FULL, 2, True)
+    assert first.rules == (tmp_path / "own.yar",)
+    assert [one.kind for one in first.credentials] == [CredentialKind.RECOVERY_KEY, CredentialKind.PASSPHRASE]
+    assert (first.readers, first.expect_hash, first.accept_mismatch, first.host) == ((("v01", "dissect"),), "0" * 64, "why", "here")
+    assert (second.profile, second.workers, second.cross_check) == (Profile.TRIAGE, 0, False)
+    assert second.credentials == _SETTINGS.credentials
+    assert second.rules == first.rules
+
+
+def test_without_settings_they_are_those_of_process(tmp_path: Path) -> None:
+    (request,) = read_job(written(tmp_path, _HEAD + _ONE), _SETTINGS)
+    assert (request.profile, request.workers, request.cross_check, request.readers) == (Profile.STANDARD, None, False, ())
+    assert (request.rules, request.expect_hash, request.accept_mismatch) == (_SETTINGS.rules, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("case = ", r"night\.toml: the job cannot be read"),
+        ("\0", r"night\.toml: the job cannot be read"),
+        (_ONE, "case is missing"),
+        ('case = "c"\n' + _ONE, "examiner is missing"),
+        ('case = ""\nexaminer = "E"\n' + _ONE, "case is missing or empty"),
+        ('case = "c"\nexaminer = "  "\n' + _ONE, "examiner is missing or empty"),
+        (_HEAD, "exhibit is missing"),
+        (_HEAD + "exhibit = []", "exhibit is missing"),
+        (_HEAD + "exhibit = [1]", "exhibit 1 is no table"),
+        (_HEAD + "[exhibit]\nnumber = 1", "exhibit must be a list"),
+        (_HEAD + "wrokers = 1\n" + _ONE, "'wrokers' is not known"),
+        (_HEAD + _ONE + 'password = "x"\n', "exhibit 1: 'password' is not known"),
+        (_HEAD + _ONE + "[[exhibit]]\nnumber = 2\n", "exhibit 2: number must be a text"),
+        (_HEAD + _ONE + '[[exhibit]]\nnumber = "KH-2"\nimages = "a.dd"\n', "exhibit 2: images must be a list"),
+        (_HEAD + _ONE + '[[exhibit]]\nnumber = "KH-2"\nimages = []\n', "exhibit 2 must have a number and images"),
+        (_HEAD + _ONE + '[[exhibit]]\nnumber = "KH-2"\nimages = [1]\n', "exhibit 2: a list holds something else than texts"),
+        (_HEAD + _ONE + '[[exhibit]]\nnumber = "KH-2"\nimages = [""]\n', "exhibit 2: a list holds something else than texts"),
+        (_HEAD + _ONE + '[[exhibit]]\nnumber = "KH-2"\nimages = ["a\\u0000b"]\n', "exhibit 2: a path holds a NUL"),
+        (_HEAD + _ONE + '[[exhibit]]\nnumber = "KH-1"\nimages = ["b.dd"]\n', "exhibit KH-1 stands there twice"),
+        (_HEAD + '[[exhibit]]\nnumber = "../x"\nimages = ["b.dd"]\n', r"exhibit 1: exhibit number '\.\./x' cannot be used"),
+        (_HEAD + "workers = true\n" + _ONE, "workers must be a whole number"),
+        (_HEAD + _ONE + 'workers = "2"\n', "exhibit 1: workers must be a whole number"),
+        (_HEAD + _ONE + "workers = -1\n", "exhibit 1: workers must be 0 or more"),
+        (_HEAD + _ONE + "cross_check = 1\n", "exhibit 1: cross_check must be true or false"),
+        (_HEAD + _ONE + 'profile = "fast"\n', "exhibit 1: profile must be one of triage, standard, full"),
+        (_HEAD + _ONE + 'readers = ["v01"]\n', "exhibit 1: .*VOLUME=READER"),
+        (_HEAD + _ONE + 'expect_hash = "xyz"\n', "exhibit 1: .*xyz"),
+        (_HEAD + _ONE + 'accept_mismatch = " "\n', "exhibit 1: accept_mismatch is empty"),
+        (_HEAD + _ONE + 'credentials = "none.toml"\n', r"none\.toml: the credentials cannot be read"),
+    ],
+)
+def test_a_job_that_cannot_be_understood_is_refused_with_the_place(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises((PipelineError, ForensicsError), match=told) as caught:
+        read_job(written(tmp_path, text), _SETTINGS)
+    assert re.search(r"night\.toml|none\.toml", str(caught.value))
+
+
+def test_a_job_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="the job cannot be read"):
+        read_job(tmp_path / "none.toml", _SETTINGS)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PipelineError, match="the job cannot be read"):
+        read_job(tmp_path / "binary.toml", _SETTINGS)
+
+
+def test_a_secret_is_in_no_message_and_no_repr(tmp_path: Path) -> None:
+    secret = "Zq7-secret-Xk2"
+    (tmp_path / "secrets.toml").write_text(f'[[credential]]\nkind = "passphrase"\nvalue = "{secret}"\n')
+    (request,) = read_job(written(tmp_path, _HEAD + 'credentials = "secrets.toml"\n' + _ONE), _SETTINGS)
+    assert request.credentials[0].text == secret
+    assert secret not in repr(request)
+    (tmp_path / "secrets.toml").write_text(f'[[credential]]\nkind = "{secret}"\nvalue = "{secret}"\nvalue = 1\n')
+    with pytest.raises(CredentialError) as caught:
+        read_job(tmp_path / "night.toml", _SETTINGS)
+    assert secret not in str(caught.value)
+
+
+def batch(job: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return evidex("batch", job, *more, state=job.parent / "state")
+
+
+def outcomes(answer: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    lines = [json.loads(line) for line in answer.stdout.splitlines()]
+    return {line["exhibit"]: line for line in lines if line["event"] == "exhibit"}
+
+
+@pytest.fixture(scope="module")
+def exfat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack("exfat", tmp_path_factory.mktemp("exfat") / "good.dd")
+
+
+class TestANight:
+    """Two exhibits that can be done, between them one that is not there and an E01 cut off."""
+
+    def job(self, folder: Path, exfat: Path) -> Path:
+        evidence = folder / "evidence"
+        evidence.mkdir()
+        shutil.copyfile(exfat, evidence / "one.dd")
+        shutil.copyfile(exfat, evidence / "four.dd")
+        first, second = (SAMPLES / "ewf-split" / f"ewf-split.E0{number}" for number in (1, 2))
+        shutil.copyfile(first, evidence / "cut.E01")
+        (evidence / "cut.E02").write_bytes(second.read_bytes()[: second.stat().st_size // 2])
+        images = ("one.dd", "none.dd", "cut.E01", "four.dd")
+        exhibits = "".join(
+            f'[[exhibit]]\nnumber = "KH-{number}"\nimages = ["evidence/{image}"]\n' for number, image in enumerate(images, start=1)
+        )
+        return written(folder, _HEAD + 'profile = "triage"\nworkers = 0\n' + exhibits)
+
+    def test_each_exhibit_has_its_outcome_and_a_second_night_does_what_is_left(self, tmp_path: Path, exfat: Path) -> None:
+        job = self.job(tmp_path, exfat)
+        answer = batch(job, "--json")
+        assert answer.returncode == 1, answer.stderr
+        assert "Traceback" not in answer.stderr
+        first = outcomes(answer)
+        assert list(first) == ["KH-1", "KH-2", "KH-3", "KH-4"]
+        assert first["KH-2"]["outcome"] == "FAILED"
+        assert "none.dd" in first["KH-2"]["told"]
+        assert {first[number]["outcome"] for number in ("KH-1", "KH-4")} <= {"complete", "complete with problems"}
+        assert first["KH-3"]["outcome"] in ("FAILED", "complete with problems"), "half a segment is never complete"
+        case = tmp_path / "case"
+        assert next(iter(verdict_text(verify_case(case)))) == "INTEGRITY     PASS"
+
+        before = {path.name: digests(path / "tables") for path in (case / "runs").iterdir()}
+        shutil.copyfile(exfat, tmp_path / "evidence" / "none.dd")
+        again = batch(job, "--json")
+        second = outcomes(again)
+        assert second["KH-1"]["outcome"] == second["KH-4"]["outcome"] == "done before"
+        assert second["KH-1"]["told"] == "run 001-KH-1"
+        assert second["KH-2"]["outcome"] in ("complete", "complete with problems")
+        assert again.returncode == (1 if second["KH-3"]["outcome"] == "FAILED" else 3)
+        after = {path.name: digests(path / "tables") for path in (case / "runs").iterdir()}
+        assert before.items() <= after.items()
+        assert next(iter(verdict_text(verify_case(case)))) == "INTEGRITY     PASS"
+
+
+def test_a_job_whose_exhibits_are_all_whole_gives_the_code_of_process(tmp_path: Path, exfat: Path) -> None:
+    case = tmp_path / "alone"
+    alone = evidex(
+        *("process", exfat, "--case", case, "--exhibit", "KH-1", "--examiner", "E", "--workers", "0", "--profile", "triage"),
+        state=tmp_path / "state",
+    )
+    job = written(tmp_path, _HEAD + f'profile = "triage"\nworkers = 0\n[[exhibit]]\nnumber = "KH-1"\nimages = ["{exfat}"]\n')
+    assert batch(job).returncode == alone.returncode
+    assert digests(tmp_path / "case" / "runs" / "001-KH-1" / "tables") == digests(case / "runs" / "001-KH-1" / "tables")
+    assert batch(job).returncode == 0, "nothing was left to do"
+
+
+def test_a_job_file_that_is_wrong_does_nothing(tmp_path: Path, exfat: Path) -> None:
+    job = written(tmp_path, _HEAD + f'[[exhibit]]\nnumber = "KH-1"\nimages = ["{exfat}"]\nprofil = "triage"\n')
+    answer = batch(job)
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("evidex: ")
+    assert "'profil' is not known" in answer.stderr
+    assert not (tmp_path / "case").exists()
+
+
+def test_a_night_that_is_killed_goes_on_where_it_was(tmp_path: Path, exfat: Path) -> None:
+    """The first exhibit is done, the second is killed in the middle of its tasks, the third not begun."""
+    linux = unpack("linux", tmp_path / "linux.dd")
+    images = (exfat, linux, exfat)
+    exhibits = "".join(f'[[exhibit]]\nnumber = "KH-{number}"\nimages = ["{image}"]\n' for number, image in enumerate(images, start=1))
+    rule = tmp_path / "own.yar"
+    rule.write_text("rule everything { condition: filesize > 0 }")
+    job = written(tmp_path, _HEAD + 'workers = 0\nrules = ["own.yar"]\n' + exhibits)
+    case = tmp_path / "case"
+    night = subprocess.Popen(
+        command("batch", job),
+        env=environment(tmp_path / "state"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while time.monotonic() < until and night.poll() is None and len(list(case.glob("runs/002-KH-2/receipts/*.json"))) < 3:
+        time.sleep(0.005)
+    os.killpg(night.pid, signal.SIGKILL)
+    assert night.wait() == -signal.SIGKILL, "it was to be killed in the middle"
+    first = digests(case / "runs" / "001-KH-1" / "tables")
+    begun = {path.name: path.read_bytes() for path in case.glob("runs/002-KH-2/receipts/*.json")}
+    assert (case / "work" / "002-KH-2").is_dir()
+
+    answer = batch(job, "--json")
+    assert answer.returncode in (0, 3), answer.stderr
+    found = outcomes(answer)
+    assert found["KH-1"]["outcome"] == "done before"
+    assert [path.name for path in sorted((case / "runs").iterdir())] == ["001-KH-1", "002-KH-2", "003-KH-3"]
+    assert digests(case / "runs" / "001-KH-1" / "tables") == first
+    assert {path.name: path.read_bytes() for path in case.glob("runs/002-KH-2/receipts/*.json")}.items() >= begun.items()
+    undisturbed = tables_of(run(linux, tmp_path / "undisturbed", exhibit="KH-2", rules=(rule,)))
+    assert digests(case / "runs" / "002-KH-2" / "tables") == digests(undisturbed)
+    assert next(iter(verdict_text(verify_case(case)))) == "INTEGRITY     PASS"
+
+
+@pytest.mark.corpus
+def test_a_night_takes_its_secrets_from_a_file_beside_it(tmp_path: Path, corpus_image: Any) -> None:
+    image = corpus_image("luks2-ext4-derived")
+    (tmp_path / "secrets.toml").write_text('[[credential]]\nkind = "passphrase"\nvalue = "corpus-pass"\n')
+    job = written(
+        tmp_path,
+        _HEAD + 'profile = "triage"\nworkers = 0\n'
+        f'[[exhibit]]\nnumber = "KH-1"\nimages = ["{image}"]\ncredentials = "secrets.toml"\n'
+        f'[[exhibit]]\nnumber = "KH-2"\nimages = ["{image}"]\n',
+    )
+    answer = batch(job)
+    assert answer.returncode == 3, answer.stderr
+    for name, expected in (("001-KH-1", ["passphrase"]), ("002-KH-2", [])):
+        volumes = rows_of(tmp_path / "case" / "runs" / name / "tables", "volumes")
+        assert [row["unlocked_with"] for row in volumes if row["unlocked_with"]] == expected
+    assert "corpus-pass" not in answer.stdout + answer.stderr
