@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from forensics.credentials import Credential, read_credentials
@@ -102,8 +103,9 @@ def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings
     if profile not in set(Profile):
         message = f"{where}: profile must be one of {', '.join(Profile)}"
         raise RunError(message)
-    if chosen["expect_hash"] is not None:
-        _placed(where, lambda: parse_expected(chosen["expect_hash"]))
+    expected: str | None = chosen["expect_hash"]
+    if expected is not None:
+        _placed(where, partial(parse_expected, expected))
     if chosen["accept_mismatch"] is not None and not chosen["accept_mismatch"].strip():
         message = f"{where}: accept_mismatch is empty; say why the run is to go on"
         raise RunError(message)
