@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from forensics.errors import Problem, Stage
+from forensics.expansion.bounds import ExpansionLimitError
 from forensics.expansion.disk_image import DISK_IMAGE
 from forensics.expansion.kinds import ALL_OPENERS
 from forensics.expansion.walk import Content, expand
@@ -22,7 +23,7 @@ from pipelines.listing import time_columns
 from pipelines.space import NOWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from forensics.content import ContentReader, ContentResult
@@ -86,6 +87,15 @@ def address_chain(item: Item) -> list[str]:
     return [escape_text(f"{step.opener}: {step.address}")[:_LONGEST_ADDRESS] for step in item.steps]
 
 
+def _noting(blocks: Iterator[bytes], cuts: list[ExpansionLimitError]) -> Iterator[bytes]:
+    """The blocks; a bound that ends them is noted in `cuts`."""
+    try:
+        yield from blocks
+    except ExpansionLimitError as error:
+        cuts.append(error)
+        raise
+
+
 class _Inside:
     """Takes the members of one container."""
 
@@ -102,14 +112,20 @@ class _Inside:
             unread = {**NOTHING, "scan": "skipped" if item.is_cut else "failed", "bytes_read": 0} if reads else NOTHING
             self._batch.entries.add([{**member_row, **unread}])
             return None
+        cuts: list[ExpansionLimitError] = []
         result, content = take_copy(
-            exhibit.contents, item, partial(self._batch.externals, {**self._row, **member_row}), member_row["path"].rpartition("/")[2]
+            exhibit.contents,
+            replace(item, blocks=_noting(item.blocks, cuts)),
+            partial(self._batch.externals, {**self._row, **member_row}),
+            member_row["path"].rpartition("/")[2],
         )
         if member_row["size"] is None and result.is_whole:
             member_row["size"] = result.bytes_read  # its container does not state it
         self._batch.entries.add([{**member_row, **content_columns(member_row, result)}])
         self._batch.hits.add(hit_rows(exhibit.context.exhibit, member_row, result, NOWHERE.volume_offset))
-        self._batch.problems.extend(replace(problem, **place_of(member_row)) for problem in result.problems)
+        # A bound that cut the member short is recorded once for the outermost container, by the walk.
+        own = [problem for problem in result.problems if not (cuts and problem.why == str(cuts[0]))]
+        self._batch.problems.extend(replace(problem, **place_of(member_row)) for problem in own)
         return content
 
     def _member_row(self, item: Item) -> dict[str, Any]:
