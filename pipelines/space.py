@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 
 class Pieces:
@@ -20,8 +20,8 @@ class Pieces:
 
     def is_broken(self, offset: int, length: int) -> bool:
         """Whether `content[offset : offset + length]` runs over a seam between pieces that do not follow each other in the volume."""
-        first, last = self.volume_offset(offset), self.volume_offset(offset + length - 1)
-        return first is None or last is None or last - first != length - 1
+        runs = self.part(offset, length).runs
+        return sum(size for _, size in runs) != length or any(start + size != after for (start, size), (after, _) in pairwise(runs))
 
     def part(self, offset: int, length: int) -> Pieces:
         """The pieces of `content[offset : offset + length]`."""
