@@ -63,17 +63,21 @@ def compare_readers(tsk: FilesystemReader, dissect: FilesystemReader, limits: Li
 
 def _listed(reader: FilesystemReader, limits: ListingLimits, engine: str) -> tuple[dict[bytes, Entry], list[Problem]]:
     found: dict[bytes, Entry] = {}
+    met: list[Problem] = []
 
     def take() -> None:
         for entry in reader.iter_entries(limits):
-            if isinstance(entry, Entry) and entry.recovery is Recovery.ALLOCATED and not entry.stream and not _is_made_up(entry):
+            if isinstance(entry, Problem):
+                met.append(entry)
+            elif entry.recovery is Recovery.ALLOCATED and not entry.stream and not _is_made_up(entry):
                 found[entry.path] = entry
 
     error = attempt(take)
-    if error is None:
+    reasons = [*(f"{one.what}: {one.why}" for one in met), *([str(error)] if error is not None else [])]
+    if not reasons:
         return found, []
-    what = f"{engine} could not list the filesystem to its end; differences may be due to that"
-    return found, [Problem(stage=Stage.FILESYSTEM, code="cross-check-incomplete", what=what, why=str(error))]
+    what = f"{engine} could not list the whole filesystem, at {len(reasons)} places; differences may be due to that"
+    return found, [Problem(stage=Stage.FILESYSTEM, code="cross-check-incomplete", what=what, why=reasons[0])]
 
 
 def _is_made_up(entry: Entry) -> bool:

@@ -108,9 +108,17 @@ def space_rows(image: Path) -> list[Row]:
         else:
             content = run("blkls", "-A", "-o", str(first), image)
         if content:
-            digest = hashlib.sha256(content).hexdigest()
-            rows.append({"volume": one["volume"], "recovery": "unallocated", "size": len(content), "sha256": digest})
+            rows.append({"volume": one["volume"], "recovery": "unallocated", **_size_and_digest(content)})
+        clusters = re.search(rb"Total Cluster Range: 0 - (\d+)", run("fsstat", "-o", str(first), image)) if one["filesystem"] == "ntfs" else None
+        if clusters and (behind := first + (int(clusters[1]) + 1) * one["block_size"] // SECTOR) < end:
+            # Behind the last cluster of NTFS lies the copy of its boot sector.
+            rest = run("img_cat", "-s", str(behind), "-e", str(end - 1), image)
+            rows.append({"volume": one["volume"], "recovery": "slack", **_size_and_digest(rest)})
     return rows
+
+
+def _size_and_digest(content: bytes) -> Row:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def entry_rows(image: Path, stated: Mapping[bytes, Row]) -> list[Row]:

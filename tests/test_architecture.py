@@ -67,7 +67,11 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
     "dissect.squashfs": ("forensics/filesystems/squashfs_tree.py",),
     # It runs dissect over an exhibit, and makes the filesystem that dissect reads of files that are no disk.
-    "dissect.target": ("forensics/artifacts/dissect_source.py", "forensics/artifacts/logical_source.py"),
+    "dissect.target": (
+        "forensics/artifacts/dissect_source.py",
+        "forensics/artifacts/logical_source.py",
+        "forensics/filesystems/dissect_tree.py",  # its filesystems, listed by themselves
+    ),
     # AlignedStream, the stream that dissect asks for; CRC-32C; the decoders of LZO, LZ4, Snappy and LZFSE, each where it is needed.
     "dissect.util": (
         "forensics/containers/aff4_streams.py",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from forensics.errors import FilesystemError
+from forensics.errors import FilesystemError, ImageReadError
+from forensics.filesystems import dissect_tree
 from forensics.filesystems.btrfs_chunks import MAGIC as BTRFS
 from forensics.filesystems.btrfs_chunks import SUPERBLOCK_PLACE
 from forensics.filesystems.btrfs_tree import BtrfsTree
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from forensics.filesystems.tree import InodeTree
     from forensics.source import ByteSource
 
+_FFS = (b"\x54\x19\x01\x00", b"\x19\x01\x54\x19", b"\x00\x01\x19\x54", b"\x19\x54\x01\x19")
+_VMFS = b"\x0d\xd0\x01\xc0"  # the volume manager's magic number, as dissect.vmfs has it
+
 
 @dataclass(frozen=True, slots=True)
 class SingleKind:
@@ -39,6 +43,7 @@ class SingleKind:
         name: its name.
         reader: engine that reads it.
         is_in: whether the first bytes of a volume are those of one.
+        far: what says so farther behind: first byte, and the bytes there.
         begin: opens it; may raise anything.
         describe: what its superblock says: label, bytes a block, bytes in all; each None if it does not.
     """
@@ -48,6 +53,37 @@ class SingleKind:
     is_in: Callable[[bytes], bool]
     begin: Callable[[ByteSource], InodeTree]
     describe: Callable[[Any], tuple[str | None, int | None, int | None]]
+    far: tuple[int, bytes] | None = None
+
+    def is_at(self, source: ByteSource, head: bytes) -> bool:
+        """Whether a volume of these bytes holds one."""
+        if self.is_in(head):
+            return True
+        return self.far is not None and _read(source, self.far[0], len(self.far[1])) == self.far[1]
+
+
+def _says_nothing(tree: Any) -> tuple[None, None, None]:
+    del tree
+    return None, None, None
+
+
+def _is_ffs(head: bytes) -> bool:
+    """Whether a superblock of UFS 1 or 2 stands where they may (FreeBSD, sys/ufs/ffs/fs.h)."""
+    return any(head[place + 1372 : place + 1376] in _FFS for place in (65536, 8192, 0))
+
+
+def _is_fat(head: bytes) -> bool:
+    """Whether a BIOS parameter block of FAT begins the volume (Microsoft, FAT specification, 3.1)."""
+    sector, cluster, reserved, copies = (int.from_bytes(head[a:b], "little") for a, b in ((11, 13), (13, 14), (14, 16), (16, 17)))
+    is_power = cluster and not cluster & (cluster - 1)
+    return bool(head[510:512] == b"\x55\xaa" and sector in (512, 1024, 2048, 4096) and is_power and reserved and copies in (1, 2))
+
+
+def _read(source: ByteSource, offset: int, length: int) -> bytes:
+    try:
+        return source.read_at(offset, length) if offset < source.size else b""
+    except ImageReadError:
+        return b""
 
 
 OWN: tuple[SingleKind, ...] = (
@@ -65,18 +101,24 @@ OWN: tuple[SingleKind, ...] = (
         BtrfsTree,
         lambda tree: (tree.superblock.label, tree.superblock.sector_size, tree.superblock.device_bytes),
     ),
-    SingleKind("jffs2", "evidex", lambda head: byte_order(head[:16]) is not None, Jffs2Tree, lambda _: (None, None, None)),
+    SingleKind("jffs2", "evidex", lambda head: byte_order(head[:16]) is not None, Jffs2Tree, _says_nothing),
     SingleKind("udf", "evidex", is_udf, UdfTree, lambda tree: (tree.volume.label, tree.volume.block_size, tree.volume.size)),
-    SingleKind("qnx4", "evidex", is_qnx4, Qnx4Tree, lambda _: (None, None, None)),
+    SingleKind("qnx4", "evidex", is_qnx4, Qnx4Tree, _says_nothing),
     SingleKind("squashfs", "dissect", lambda head: head[:4] == b"hsqs", SquashFsTree, lambda tree: (None, tree.block_size, tree.size)),
+    SingleKind("vmfs", "dissect", lambda _: False, dissect_tree.VMFS, _says_nothing, far=(1 << 20, _VMFS)),
 )
-ALSO_OF_TSK: tuple[SingleKind, ...] = ()
+ALSO_OF_TSK: tuple[SingleKind, ...] = (
+    SingleKind("ntfs", "dissect", lambda head: head[3:11] == b"NTFS    ", dissect_tree.NTFS, _says_nothing),
+    SingleKind("ext", "dissect", lambda head: head[0x438:0x43A] == b"\x53\xef", dissect_tree.EXT, _says_nothing),
+    SingleKind("ufs", "dissect", _is_ffs, dissect_tree.FFS, _says_nothing),
+    SingleKind("fat", "dissect", _is_fat, dissect_tree.FAT, _says_nothing),
+)
 
 
 def find_single(source: ByteSource, head: bytes, kinds: tuple[SingleKind, ...]) -> tuple[FoundFilesystem, ...]:
     """The filesystem that the volume holds, with the reason if it cannot be opened; empty where it is of none of the kinds."""
     for kind in kinds:
-        if kind.is_in(head):
+        if kind.is_at(source, head):
             try:
                 label, block_size, total = kind.describe(_begin(kind, source))
             except FilesystemError as error:
