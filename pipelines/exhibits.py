@@ -69,6 +69,8 @@ def exhibits_of(paths: tuple[Path, ...], folder_as: FolderAs = FolderAs.AUTO) ->
             message = f"{shown(folders[0])} holds no disk image; leave out --folder-as images to take it for a collection of files"
             raise RunError(message)
         return (ExhibitFiles("", paths),)
+    if len(images) == 1:
+        return (ExhibitFiles("", images),)
     return tuple(ExhibitFiles(f".{number}", (image,)) for number, image in enumerate(images, start=1))
 
 

@@ -64,9 +64,9 @@ def test_a_folder_of_images_is_an_exhibit_an_image_by_name(tmp_path: Path) -> No
     ]
 
 
-def test_a_folder_of_one_image_is_one_exhibit_with_a_number_of_its_own(tmp_path: Path) -> None:
+def test_a_folder_of_one_image_is_one_exhibit_and_keeps_its_number(tmp_path: Path) -> None:
     ewf(tmp_path)
-    assert names(exhibits_of((tmp_path,))) == [(".1", ["ewf-split.E01"])]
+    assert names(exhibits_of((tmp_path,))) == [("", ["ewf-split.E01"])]
 
 
 @pytest.mark.parametrize("extensions", [("001", "002", "003"), ("000", "001"), ("aa", "ab")])
@@ -81,7 +81,7 @@ def test_notes_of_the_acquisition_beside_images_are_no_exhibits(tmp_path: Path) 
     image = boot(tmp_path / "disk.dd")
     for name in ("disk.log", "disk.dd.md5", "README.TXT", "hashes.sha256", "notes.pdf", ".DS_Store"):
         (tmp_path / name).write_text("acquired by A. Examiner\n")
-    assert names(exhibits_of((tmp_path,))) == [(".1", [image.name])]
+    assert names(exhibits_of((tmp_path,))) == [("", [image.name])]
 
 
 @pytest.mark.parametrize("other", ["letter.docx", "program", "empty", "folder", "broken.E01"])
@@ -107,7 +107,7 @@ def test_a_link_to_an_image_is_not_taken_for_one(tmp_path: Path) -> None:
     boot(folder / "a.dd")
     (folder / "b.dd").symlink_to(boot(tmp_path / "elsewhere.dd"))
     assert names(exhibits_of((folder,))) == [("", ["folder"])]
-    assert names(exhibits_of((folder,), FolderAs.IMAGES)) == [(".1", ["a.dd"])]
+    assert names(exhibits_of((folder,), FolderAs.IMAGES)) == [("", ["a.dd"])]
 
 
 def test_a_link_that_the_examiner_names_is_followed(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_link_that_the_examiner_names_is_followed(tmp_path: Path) -> None:
     folder.mkdir()
     boot(folder / "a.dd")
     (tmp_path / "link").symlink_to(folder)
-    assert names(exhibits_of((tmp_path / "link",))) == [(".1", ["a.dd"])]
+    assert names(exhibits_of((tmp_path / "link",))) == [("", ["a.dd"])]
 
 
 def test_what_a_folder_is_taken_for_can_be_said(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_what_a_folder_is_taken_for_can_be_said(tmp_path: Path) -> None:
     assert names(exhibits_of((tmp_path,), FolderAs.FILES)) == [("", [tmp_path.name])]
     (tmp_path / "letter.docx").write_bytes(b"x")
     assert names(exhibits_of((tmp_path,), FolderAs.AUTO)) == [("", [tmp_path.name])]
-    assert names(exhibits_of((tmp_path,), FolderAs.IMAGES)) == [(".1", ["a.dd"])]
+    assert names(exhibits_of((tmp_path,), FolderAs.IMAGES)) == [("", ["a.dd"])]
 
 
 def test_a_folder_without_an_image_cannot_be_taken_for_images(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_descriptor_does_not_hide_an_image_that_it_does_not_read_whole(tmp_pat
 @pytest.mark.parametrize("kind", ["monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat", "monolithicSparse"])
 def test_a_virtual_disk_of_qemu_is_one_exhibit(tmp_path: Path, kind: str) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", f"subformat={kind}", tmp_path / "vm.vmdk", "3G"], check=True)
-    assert names(exhibits_of((tmp_path,))) == [(".1", ["vm.vmdk"])]
+    assert names(exhibits_of((tmp_path,))) == [("", ["vm.vmdk"])]
 
 
 @pytest.mark.parametrize(
