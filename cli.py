@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from chain_of_custody.statement import Subject
     from forensics.credentials import Credential
+    from pipelines.job import ExhibitOutcome
 
 _T = TypeVar("_T")
 COMPLETE, FATAL, USAGE, WITH_PROBLEMS, FAILED = 0, 1, 2, 3, 4
@@ -214,12 +215,19 @@ def _process_one(request: ProcessRequest, *, as_json: bool) -> int:
 
 def _process_all(requests: Sequence[ProcessRequest], *, as_json: bool) -> int:
     """Processes one exhibit after the other; goes on when one fails, and says at the end what became of each."""
+    outcomes: list[ExhibitOutcome] = []
+    interrupted = False
     with reporter_for(sys.stdout if as_json else sys.stderr, as_json=as_json) as reporter:
-        outcomes = list(run_job(requests, reporter, _one_line))
+        try:
+            outcomes.extend(run_job(requests, reporter, _one_line))
+        except KeyboardInterrupt:
+            interrupted = True
     for one in outcomes:
         facts = {"event": "exhibit", "exhibit": one.exhibit, "outcome": str(one.outcome), "told": one.told}
         click.echo(json.dumps(facts) if as_json else f"exhibit {one.exhibit}: {one.outcome}: {one.told}")
-    if any(one.outcome is Outcome.FAILED for one in outcomes):
+    if interrupted:
+        click.echo("interrupted; what is finished is kept. The same command again does what is left.", err=True)
+    if interrupted or any(one.outcome is Outcome.FAILED for one in outcomes):
         return FATAL
     return WITH_PROBLEMS if any(one.outcome is Outcome.WITH_PROBLEMS for one in outcomes) else COMPLETE
 

@@ -6,6 +6,7 @@ PipelineError             base; the message says what, where, why and what to do
     DigestMismatchError   the media is not what the image or the examiner states
     SourceChangedError    the evidence changed while it was being read
     RunError              the run cannot be begun or gone on with
+        ResumeError       an unfinished run was begun with something else; a new one can be begun
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class SourceChangedError(PipelineError):
 
 class RunError(PipelineError):
     """The run cannot be begun or gone on with."""
+
+
+class ResumeError(RunError):
+    """The unfinished run was begun with other settings or over another image, so it cannot be gone on with; a new one can be begun."""

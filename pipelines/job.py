@@ -1,4 +1,8 @@
-"""Many exhibits unattended: one after the other, whatever becomes of each; what is done already is not done again."""
+"""Many exhibits unattended: one after the other, whatever becomes of each; what is done already is not done again.
+
+A job has no switch for going on with an unfinished run: it goes on where it can, and begins a new run where settings, rules or the
+image are others than those that the run was begun with.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ from typing import TYPE_CHECKING
 from chain_of_custody.errors import CustodyError
 from forensics.errors import ForensicsError
 from pipelines.case import iter_finished_runs, read_case
-from pipelines.errors import PipelineError
+from pipelines.errors import PipelineError, ResumeError
 from pipelines.run import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pipelines.progress import Reporter
-    from pipelines.run import ProcessRequest
+    from pipelines.run import ProcessRequest, RunResult
 
 
 class Outcome(StrEnum):
@@ -51,7 +55,7 @@ def run_job(requests: Sequence[ProcessRequest], reporter: Reporter, one_line: Ca
             yield ExhibitOutcome(exhibit=request.exhibit, outcome=Outcome.DONE_BEFORE, told=f"run {done}")
             continue
         try:
-            result = process(replace(request, resume=_is_unfinished(request)), reporter)
+            result = _process(request, reporter)
         except (ForensicsError, PipelineError, CustodyError, OSError) as error:
             yield ExhibitOutcome(exhibit=request.exhibit, outcome=Outcome.FAILED, told=one_line(error))
             continue
@@ -59,6 +63,16 @@ def run_job(requests: Sequence[ProcessRequest], reporter: Reporter, one_line: Ca
         yield ExhibitOutcome(
             exhibit=request.exhibit, outcome=outcome, told=f"run {result.run}, {result.problems} problems, {result.report}"
         )
+
+
+def _process(request: ProcessRequest, reporter: Reporter) -> RunResult:
+    """Goes on with the exhibit's unfinished run; begins a new one where there is none, or where that one was begun with something else."""
+    if _is_unfinished(request):
+        try:
+            return process(replace(request, resume=True), reporter)
+        except ResumeError as error:
+            reporter.note(f"exhibit {request.exhibit}: {error}")
+    return process(replace(request, resume=False), reporter)
 
 
 def _finished_run(request: ProcessRequest) -> str | None:

@@ -24,7 +24,7 @@ from forensics.errors import ForensicsError
 from forensics.yara_rules import load_rules
 from pipelines.case import Case, check_exhibit, lock_case, open_case
 from pipelines.crashes import count_all_deaths
-from pipelines.errors import PipelineError, RunError
+from pipelines.errors import PipelineError, ResumeError, RunError
 from pipelines.evidence import check_before, check_unchanged, media_subject, subject_name
 from pipelines.export import write_and_record_report
 from pipelines.profiles import TOOL, Profile, configure, tool_version
@@ -234,7 +234,7 @@ class _Job:
             message = (
                 f"run {unfinished} was begun with another profile, other rules or another version; leave out --resume to begin a new one"
             )
-            raise RunError(message)
+            raise ResumeError(message)
         count_all_deaths(work)
         self._done_before = sum(1 for _ in (self._case.runs / unfinished / "receipts").glob("*.json"))
         return unfinished
@@ -245,7 +245,7 @@ class _Job:
         begun = any((self._case.runs / run / "receipts").glob("*.json"))
         if begun and not (stored.is_file() and stored.read_text(encoding="ascii") == checked.subjects_digest):
             message = f"run {run} was begun over another image; leave out --resume to begin a new run, or give the image it was begun with"
-            raise RunError(message)
+            raise ResumeError(message)
 
     def _start(self, run: str, checked: Checked) -> Appended:
         configuration = self._configuration

@@ -74,7 +74,7 @@ def test_a_split_raw_set_is_one_image(tmp_path: Path, extensions: tuple[str, ...
     for number, extension in enumerate(extensions):
         # Only the first segment begins like a disk.
         boot(tmp_path / f"disk.{extension}") if not number else (tmp_path / f"disk.{extension}").write_bytes(bytes(4096))
-    assert names(exhibits_of((tmp_path,))) == [(".1", [f"disk.{extensions[0]}"])]
+    assert names(exhibits_of((tmp_path,))) == [("", [f"disk.{extensions[0]}"])]
 
 
 def test_notes_of_the_acquisition_beside_images_are_no_exhibits(tmp_path: Path) -> None:

@@ -9,20 +9,24 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import SAMPLES, command, digests, environment, evidex, rows_of, run, tables_of, unpack
+from running import SAMPLES, command, digests, environment, evidex, request, rows_of, run, tables_of, unpack
 
+import cli
 from chain_of_custody.show import verdict_text
 from chain_of_custody.verify import verify_case
 from forensics.credentials import CredentialKind, passphrase_credential
 from forensics.errors import CredentialError, ForensicsError
 from pipelines.errors import PipelineError
+from pipelines.job import Outcome, run_job
 from pipelines.job_file import JobSettings, read_job
 from pipelines.profiles import Profile
-from pipelines.run import Signer
+from pipelines.progress import Silent
+from pipelines.run import Signer, process
 
 _SETTINGS = JobSettings(signer=Signer(), rules=(Path("shipped"),), credentials=(passphrase_credential("of the environment"),), host="here")
 _HEAD = 'case = "case"\nexaminer = "E"\n'
@@ -239,6 +243,49 @@ def test_a_night_that_is_killed_goes_on_where_it_was(tmp_path: Path, exfat: Path
     undisturbed = tables_of(run(linux, tmp_path / "undisturbed", exhibit="KH-2", rules=(rule,)))
     assert digests(case / "runs" / "002-KH-2" / "tables") == digests(undisturbed)
     assert next(iter(verdict_text(verify_case(case)))) == "INTEGRITY     PASS"
+
+
+def test_ctrl_c_ends_the_night_keeps_what_is_told_and_says_how_to_go_on(
+    tmp_path: Path, exfat: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = written(
+        tmp_path,
+        _HEAD
+        + 'profile = "triage"\nworkers = 0\n'
+        + "".join(f'[[exhibit]]\nnumber = "{number}"\nimages = ["{image}"]\n' for number, image in (("KH-1", "none.dd"), ("KH-2", exfat))),
+    )
+    monkeypatch.setenv("EVIDEX_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr("pipelines.run.check_unchanged", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["batch", str(job)])
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert "interrupted; what is finished is kept. The same command again does what is left." in said.err
+    assert [line.split(": ")[:2] for line in said.out.splitlines() if line.startswith("exhibit ")] == [["exhibit KH-1", "FAILED"]]
+
+
+@pytest.mark.parametrize("change", ["profile", "image"])
+def test_an_unfinished_run_that_cannot_be_gone_on_with_gives_way_to_a_new_one(
+    tmp_path: Path, exfat: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """A job has no --resume to leave out: an exhibit must not fail night after night because its job was mended."""
+    image = tmp_path / "image.dd"
+    shutil.copyfile(exfat, image)
+    asked = request(image, tmp_path / "case", rules=(), profile=Profile.TRIAGE)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.run.check_unchanged", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            process(asked, Silent())
+    if change == "profile":
+        asked = replace(asked, profile=Profile.STANDARD)
+    else:
+        image.write_bytes(image.read_bytes()[:-1] + b"\1")
+    (outcome,) = run_job((asked,), Silent(), str)
+    assert outcome.outcome in (Outcome.COMPLETE, Outcome.WITH_PROBLEMS), outcome.told
+    assert outcome.told.startswith("run 002-KH-1")
+    assert next(iter(verdict_text(verify_case(asked.case)))) == "INTEGRITY     PASS"
+    (outcome,) = run_job((asked,), Silent(), str)
+    assert (outcome.outcome, outcome.told) == (Outcome.DONE_BEFORE, "run 002-KH-1")
 
 
 @pytest.mark.corpus
