@@ -82,8 +82,13 @@ class Jffs2Tree:
         if kind is Kind.FILE:
             streams = (InodeStream(name="", address=StreamAddress(inode.number, 0, 0), size=size),)
         target = None
+        problems: list[str] = []
         if kind is Kind.LINK and node.file_size <= _LONGEST_LINK:
-            target = self._data(inode.number).read_at(0, node.file_size)
+            data = self._data(inode.number)
+            held = data.held
+            target = data.read_at(0, min(held, node.file_size))
+            if held < node.file_size:
+                problems.append(f"where the link points: {node.file_size} bytes are stated, and the log holds {held}")
         return Inode(
             kind=kind,
             size=size,
@@ -96,6 +101,7 @@ class Jffs2Tree:
             links=self._links.get(inode.number) if kind is not Kind.DIRECTORY else None,
             link_target=target,
             streams=streams,
+            problems=tuple(problems),
         )
 
     def iter_names(self, directory: InodeAddress) -> Iterator[Name]:
@@ -148,6 +154,7 @@ class _LogStream:
             if node.size:
                 _write_over(pieces, node.offset, node.offset + node.size, node)
         self._pieces = pieces
+        self.held = pieces[-1][1] if pieces else 0  # where the last piece ends; what lies behind it reads as zeros, like a hole
         self._unpacked = lru_cache(4)(self._unpack)
 
     def read_at(self, offset: int, length: int) -> bytes:

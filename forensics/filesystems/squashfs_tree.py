@@ -1,7 +1,7 @@
 """SquashFS 4 through dissect.squashfs: zlib, LZMA, XZ, LZO, LZ4 and Zstandard.
 
-Address of a stream: the inode number; type and identifier are the place of the inode in the inode table: block, and byte in it.
-Extended attributes are not listed. SquashFS holds one time a file, that of its last change.
+Address of a stream: the inode number; type and identifier are the place of the inode in the inode table: block, and byte in it, which has
+the number of the extended attribute before it, from 1, or 0 for the data. SquashFS holds one time a file, that of its last change.
 
 References: Linux, Documentation/filesystems/squashfs.rst, sections 3.1 to 3.7.
 """
@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from dissect.squashfs import SquashFS
 
+from forensics.boundary import attempt
 from forensics.errors import FilesystemError, StreamReadError
 from forensics.expansion.zstandard import zstd_decoder
 from forensics.filesystems.base import Kind, StreamAddress, Times
+from forensics.filesystems.runs import BytesStream
+from forensics.filesystems.squashfs_attributes import NONE, SquashFsAttributes
 from forensics.filesystems.tree import Inode, InodeAddress, InodeStream, Name, kind_of_mode
+from forensics.names import escape_text
 from forensics.source import SourceStream
 from forensics.timestamps import from_unix
 
@@ -53,6 +57,7 @@ class SquashFsTree:
         self.root = InodeAddress(int(root.inode_number), root.block << 16 | root.offset)
         self.block_size = int(self._fs.block_size)
         self.size = int(self._fs.size)
+        self._attributes = SquashFsAttributes(source, int(self._fs.sb.xattr_id_table_start) % (1 << 64), self._fs._read_metadata)  # noqa: SLF001
 
     def read_inode(self, inode: InodeAddress) -> Inode:
         """What the inode says."""
@@ -60,13 +65,17 @@ class SquashFsTree:
         header = found.header
         kind = kind_of_mode(int(found.type))
         size = int(found.size) if kind in (Kind.FILE, Kind.DIRECTORY, Kind.LINK) else None
-        streams: tuple[InodeStream, ...] = ()
-        if kind is Kind.FILE:
-            block, offset = inode.space >> 16, inode.space & 0xFFFF
-            if block > _INVALID_BITS:
-                message = "its inode lies further into the inode table than the table of streams can say"
-                raise StreamReadError(message)
-            streams = (InodeStream(name="", address=StreamAddress(inode.number, block, offset), size=size),)
+        block, offset = inode.space >> 16, inode.space & 0xFFFF
+        if block > _INVALID_BITS:
+            message = "its inode lies further into the inode table than the table of streams can say"
+            raise StreamReadError(message)
+        streams = [InodeStream(name="", address=StreamAddress(inode.number, block, offset), size=size)] if kind is Kind.FILE else []
+        attributes: list[tuple[str, bytes]] = []
+        failure = attempt(lambda: attributes.extend(self._attributes.of(int(getattr(header, "xattr", NONE)))))
+        problems = [] if failure is None else [f"its extended attributes are damaged: {escape_text(str(failure))[:500]}"]
+        for number, (name, value) in enumerate(attributes, start=1):
+            address = StreamAddress(inode.number, block, number << 16 | offset)
+            streams.append(InodeStream(name=name, address=address, size=len(value), is_attribute=True))
         target = None
         if kind is Kind.LINK and size is not None and size <= _LONGEST_LINK:
             target = found.link.encode("utf-8", "surrogateescape")
@@ -79,7 +88,8 @@ class SquashFsTree:
             mode=int(header.mode),
             links=int(getattr(header, "nlink", 1)),
             link_target=target,
-            streams=streams,
+            streams=tuple(streams),
+            problems=tuple(problems),
         )
 
     def iter_names(self, directory: InodeAddress) -> Iterator[Name]:
@@ -104,10 +114,17 @@ class SquashFsTree:
 
     def open_stream(self, address: StreamAddress) -> Stream:
         """The stream at the address."""
-        found = self._inode(address.attribute_type << 16 | address.attribute_id)
+        attribute, offset = divmod(address.attribute_id, 1 << 16)
+        found = self._inode(address.attribute_type << 16 | offset)
         if int(found.inode_number) != address.metadata_address:
             message = f"there is no inode {address.metadata_address} at that place of the inode table"
             raise StreamReadError(message)
+        if attribute:
+            attributes = self._attributes.of(int(getattr(found.header, "xattr", NONE)))
+            if attribute > len(attributes):
+                message = f"inode {address.metadata_address} has no extended attribute {attribute}"
+                raise StreamReadError(message)
+            return BytesStream(attributes[attribute - 1][1])
         if int(found.size) // self.block_size > _MOST_BLOCKS:
             message = f"it states a size of {int(found.size)} bytes"
             raise StreamReadError(message)
@@ -125,8 +142,7 @@ def _open(source: ByteSource) -> Any:
         message = f"its superblock states blocks of {block_size} bytes"
         raise FilesystemError(message)
     filesystem: Any = SquashFS(SourceStream(source))
-    if compression in (_ZLIB, _LZMA, _XZ, _ZSTD):
-        filesystem._compression = _Decompressor(compression)  # noqa: SLF001 - the library's own unpacks without a bound
+    filesystem._compression = _Decompressor(compression, filesystem._compression)  # noqa: SLF001
     # The library keeps 1,024 blocks of up to 1 MiB each.
     read_block = lru_cache(_BLOCKS_KEPT)(filesystem._read_block.__wrapped__)  # noqa: SLF001
     filesystem._read_block = _checked(read_block, block_size)  # noqa: SLF001
@@ -170,18 +186,21 @@ class _FileStream:
 
 
 class _Decompressor:
-    """Unpacks a block, and no more of it than a block may hold."""
+    """Unpacks a block, and no more of it than a block may hold; where the library's own decoder has no bound, without it."""
 
-    def __init__(self, compression: int) -> None:
-        self._compression = compression
+    def __init__(self, compression: int, library: Any) -> None:
+        self._compression, self._library = compression, library
 
     def decompress(self, data: bytes, expected: int) -> bytes:
-        """At most `expected` bytes."""
+        """At most `expected` bytes, or as many as a block of metadata holds: the library states a block of data for those, too."""
+        expected = max(expected, _METADATA_BYTES)
         if self._compression == _ZLIB:
             return zlib.decompressobj().decompress(data, expected)
         if self._compression == _ZSTD:
             return bytes(zstd_decoder().decompress(data, expected))
-        return lzma.LZMADecompressor(memlimit=1 << 28).decompress(data, expected)
+        if self._compression in (_LZMA, _XZ):
+            return lzma.LZMADecompressor(memlimit=1 << 28).decompress(data, expected)
+        return bytes(self._library.decompress(data, expected))
 
 
 def _checked(read_block: Any, block_size: int) -> Any:

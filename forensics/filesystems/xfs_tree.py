@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DATA, ATTRIBUTE = 0, 1
 _HEAD_BYTES = 512
 _LONGEST_LINK = 1024  # XFS_SYMLINK_MAXLEN
+_LINK_MAGIC = b"XSLM"
 _LINK_HEADER = 56  # xfs_dsymlink_hdr, which each extent of a target has on a filesystem with checksums
 _INODES_KEPT = 4096
 
@@ -179,6 +180,9 @@ class XfsTree:
         target = b""
         for run in runs:  # one header an extent, whatever its length in blocks
             raw = stream.read_at(run.start, min(run.length, _LINK_HEADER + _LONGEST_LINK))
+            if raw[:4] != _LINK_MAGIC:  # also what mkfs.xfs 6.1 makes of a long link in a protofile; the kernel refuses it, too
+                message = f"its block begins with {raw[:4]!r}, not as one with a target does"
+                raise StreamReadError(message)
             target += raw[_LINK_HEADER : _LINK_HEADER + struct.unpack_from(">I", raw, 8)[0]]
         return target[: found.size]
 
