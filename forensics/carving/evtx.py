@@ -16,7 +16,7 @@ _CHUNK = b"ElfChnk\x00"
 
 
 class EvtxFile:
-    """Event log files; their chunks are found in them and not again by themselves."""
+    """Event log files; the chunks of valid ones are not carved again by themselves."""
 
     name = "evtx"
     signatures = (b"ElfFile\x00",)

@@ -11,7 +11,7 @@ from forensics.carving.window import Window
 if TYPE_CHECKING:
     from forensics.source import ByteSource
 
-_BLOCK = 1 << 18
+_BLOCK = 4 << 10  # where data break off is known as exactly as this
 _MOST_OUTPUT = 8 << 30
 _LEAST_OUTPUT = 512
 
@@ -41,4 +41,5 @@ class Gzip:
             return None if out < _LEAST_OUTPUT else Measured(length=at, validated=False, extension="gz", why="the data break off")
         if decoder.eof:
             return Measured(length=at - len(decoder.unused_data), validated=True, extension="gz", why="checksum and length right")
-        return Measured(length=at, validated=False, extension="gz", why="end of the space") if out >= _LEAST_OUTPUT else None
+        why = "end of the space" if out < _MOST_OUTPUT else f"more than {_MOST_OUTPUT} bytes come out of it"
+        return Measured(length=at, validated=False, extension="gz", why=why) if out >= _LEAST_OUTPUT else None

@@ -10,10 +10,14 @@ from forensics.carving.window import Window
 if TYPE_CHECKING:
     from forensics.source import ByteSource
 
-_BOXES = frozenset(
-    (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"meta", b"moof", b"mfra", b"sidx", b"uuid", b"styp", b"pdin", b"udta", b"emsg")
-)
-_BRANDS = {b"heic": "heic", b"heix": "heic", b"mif1": "heic", b"msf1": "heic", b"avif": "avif", b"qt  ": "mov", b"M4A ": "m4a"}
+_BOXES = frozenset(b"ftyp moov mdat free skip wide meta moof mfra sidx ssix uuid styp pdin udta emsg prft".split())
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic"),
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    b"qt  ": "mov",
+    b"M4A ": "m4a",
+    b"M4V ": "m4v",
+}
 _LONG_HEAD, _HEAD = 16, 8
 
 
@@ -31,18 +35,19 @@ class IsoMedia:
         first = window.unpack(">I4s4s", 0)
         if first is None or not 8 <= first[0] <= 1024 or not first[2].isascii():  # noqa: PLR2004 - a list of brands
             return None
-        extension = _BRANDS.get(first[2], "mp4")
-        at, seen = 0, set()
+        extension = _BRANDS.get(first[2], "3gp" if first[2].startswith((b"3gp", b"3g2")) else "mp4")
+        at, seen, is_open = 0, set(), False
         while (head := window.unpack(">I4s", at)) is not None:
             size, kind = head
             least = _HEAD
             if size == 1:
                 size, least = (window.unpack(">Q", at + _HEAD) or (0,))[0], _LONG_HEAD
             if kind not in _BOXES or size < least or at + size > window.size:
+                is_open = kind in _BOXES  # it is cut off, or says that it reaches to the end of the file, wherever that is
                 break
             at += size
             seen.add(kind)
         if len(seen) < 2:  # noqa: PLR2004 - more than the list of brands
             return None
-        is_whole = b"mdat" in seen and bool(seen & {b"moov", b"meta", b"moof"})
-        return Measured(length=at, validated=is_whole, extension=extension, why="last box" if is_whole else f"no box at byte {at}")
+        is_whole = not is_open and b"mdat" in seen and bool(seen & {b"moov", b"meta", b"moof"})
+        return Measured(length=at, validated=is_whole, extension=extension, why="last box" if is_whole else f"no whole box at byte {at}")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _END = b"%%EOF"
 _REFERENCE = re.compile(rb"startxref\s+(\d{1,12})\s*$")
 _TABLE = re.compile(rb"\s*(?:xref|\d+\s+\d+\s+obj)")
-_LOOK_BEHIND = 64 << 20  # an incremental update follows its predecessor; no farther than this
+_UPDATE = re.compile(rb"[\s\0]*(?:\d+\s+\d+\s+obj|xref\s|%(?!PDF-))")
+_FARTHEST = 128 << 20  # an end marker is looked for so far behind the beginning or the last valid one
 
 
 class Pdf:
@@ -26,17 +27,19 @@ class Pdf:
     max_bytes = 1 << 30
 
     def measure(self, source: ByteSource, start: int) -> Measured | None:
-        """The document with all its revisions; without a right reference it ends at its first marker and is not valid."""
+        """The document with all revisions that follow one another; without a right reference it ends at its first marker, not valid."""
         window = Window(source, start, self.max_bytes)
-        limit = window.find(b"%PDF-", 5, min(window.size, _LOOK_BEHIND))
-        limit = limit if limit > 0 else window.size
         at, first, valid = 0, 0, 0
-        while (at := window.find(_END, at, min(limit, max(valid, first) + _LOOK_BEHIND))) >= 0:
+        while (at := window.find(_END, at, valid + _FARTHEST)) >= 0:
             behind = at + len(_END)
             first = first or behind
-            if _refers(window, at):
+            if _refers(window, at, valid):
                 valid = behind
+                if _UPDATE.match(window.read(valid, 64)) is None:
+                    break
             at = behind
+        if not valid and window.find(b"%PDF-", 5, first) >= 0:
+            return None  # cut off before another document, whose end marker that is
         if not first:
             return None
         line_end = window.read(valid or first, 2)
@@ -46,10 +49,14 @@ class Pdf:
         return Measured(length=length, validated=False, extension="pdf", why="end marker, no cross-reference that leads inside")
 
 
-def _refers(window: Window, end: int) -> bool:
+def _refers(window: Window, end: int, previous: int) -> bool:
+    """Whether the marker's reference leads to a table behind the previous revision (an update appends its own: 7.5.6).
+
+    That of an equal document behind this one, counted from here, leads into this one.
+    """
     before = window.read(max(0, end - 64), min(64, end))
     found = _REFERENCE.search(before)
     if found is None:
         return False
     target = int(found[1])
-    return 0 < target < end and _TABLE.match(window.read(target, 32)) is not None
+    return previous < target < end and _TABLE.match(window.read(target, 32)) is not None

@@ -37,7 +37,14 @@ class RegistryHive:
         end, at, bins = _BASE_BYTES + int.from_bytes(base[40:44], "little"), _BASE_BYTES, 0
         while at < min(end, window.size):
             head = window.unpack("<4sII", at)
-            if head is None or head[0] != b"hbin" or head[1] != at - _BASE_BYTES or head[2] < 4096 or at + head[2] > window.size:  # noqa: PLR2004 - a page
+            if (
+                head is None
+                or head[0] != b"hbin"
+                or head[1] != at - _BASE_BYTES
+                or not head[2]
+                or head[2] % 4096
+                or at + head[2] > window.size
+            ):
                 break
             at, bins = at + head[2], bins + 1
         if not bins:

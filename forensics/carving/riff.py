@@ -21,7 +21,7 @@ class Riff:
     name = "riff"
     signatures = (b"RIFF",)
     signature_offset = 0
-    max_bytes = 4 << 30
+    max_bytes = 64 << 30
 
     def measure(self, source: ByteSource, start: int) -> Measured | None:
         """The file; one that breaks off counts if its first chunk is whole."""
@@ -29,16 +29,33 @@ class Riff:
         head = window.unpack("<4sI4s", 0)
         if head is None or head[2] not in _FORMS:
             return None
-        extension, end = _FORMS[head[2]], head[1] + 8
-        at, chunks = _HEAD_BYTES, 0
-        while at + 8 <= min(end, window.size):
-            kind, length = window.unpack("<4sI", at) or (b"", 0)
-            behind = at + 8 + length + (length & 1)
-            if not set(kind) <= _PRINTABLE or behind > window.size:
-                break
-            at, chunks = behind, chunks + 1
-        if chunks and at >= end:
-            return Measured(
-                length=min(max(end, at), window.size), validated=at - end <= 1, extension=extension, why="stated length, chunks fit"
-            )
-        return Measured(length=min(at, window.size), validated=False, extension=extension, why=f"broken at byte {at}") if chunks else None
+        extension = _FORMS[head[2]]
+        at, is_whole, chunks = _behind_chunks(window, 0)
+        while is_whole and extension == "avi" and _is_continued(window, at):
+            behind, is_whole, _ = _behind_chunks(window, at)
+            at = behind if is_whole else at
+        if not chunks:
+            return None
+        why = "stated length, chunks fit" if is_whole else f"broken at byte {at}"
+        return Measured(length=at, validated=is_whole, extension=extension, why=why)
+
+
+def _is_continued(window: Window, at: int) -> bool:
+    """Whether another gigabyte of a film follows (OpenDML AVI file format extensions, version 1.02)."""
+    head = window.unpack("<4sI4s", at)
+    return head is not None and head[0] == b"RIFF" and head[2] == b"AVIX"
+
+
+def _behind_chunks(window: Window, start: int) -> tuple[int, bool, int]:
+    """Where the chunks of the list end, whether that is where the list says, and how many there are."""
+    head = window.unpack("<4sI", start)
+    end = start + 8 + (head[1] if head else 0)
+    at, chunks = start + _HEAD_BYTES, 0
+    while at + 8 <= min(end, window.size):
+        kind, length = window.unpack("<4sI", at) or (b"", 0)
+        behind = at + 8 + length
+        if not set(kind) <= _PRINTABLE or behind > min(end, window.size):
+            break
+        # Some writers leave out the byte that makes the last chunk even, and state the length without it.
+        at, chunks = min(behind + (length & 1), end), chunks + 1
+    return min(at, window.size), bool(chunks) and at == end <= window.size, chunks

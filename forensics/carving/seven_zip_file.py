@@ -33,5 +33,7 @@ class SevenZip:
         end = _HEAD_BYTES + offset + size
         if end > window.size:
             return Measured(length=window.size, validated=False, extension="7z", why="end of the space")
-        holds = 0 < size <= _MOST_HEADER and zlib.crc32(window.read(_HEAD_BYTES + offset, size)) == crc
+        if size > _MOST_HEADER:
+            return Measured(length=end, validated=False, extension="7z", why="end header too long to be checked")
+        holds = zlib.crc32(window.read(_HEAD_BYTES + offset, size)) == crc
         return Measured(length=end, validated=holds, extension="7z", why="both headers' checksums" if holds else "end header damaged")

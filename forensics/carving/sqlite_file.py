@@ -10,7 +10,7 @@ from forensics.carving.window import Window
 if TYPE_CHECKING:
     from forensics.source import ByteSource
 
-_TREES = (0x02, 0x05, 0x0A, 0x0D)
+_TREES = (0x05, 0x0D)  # the first page is of the table of the schema (1.6): interior or leaf
 
 
 class Sqlite:

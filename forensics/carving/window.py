@@ -43,12 +43,11 @@ class Window:
     def find(self, needle: bytes, offset: int, end: int | None = None) -> int:
         """Where the needle next stands from `offset`, wholly before `end`; -1 if it does not."""
         last = self.size if end is None else min(end, self.size)
-        while offset < last:
-            block = self.read(offset, min(_STEP, last - offset))
-            found = block.find(needle)
+        while offset + len(needle) <= last:
+            self.read(offset, len(needle))  # keeps a block that holds them: what is kept is searched to its end before more is read
+            at, block = self._kept
+            found = block.find(needle, offset - at, last - at)
             if found >= 0:
-                return offset + found
-            if offset + len(block) >= last:
-                return -1
-            offset += len(block) - len(needle) + 1
+                return at + found
+            offset = at + len(block) - len(needle) + 1
         return -1

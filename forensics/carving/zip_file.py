@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _LOCAL, _CENTRAL, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _END_BYTES, _CENTRAL_BYTES, _LOCAL_BYTES = 22, 46, 30
 _METHODS = frozenset((0, 1, 6, 8, 9, 12, 14, 93, 95, 98, 99))
-_MOST_ENTRIES = 65535
+_MOST_ENTRIES = 1 << 20
+_LOCATOR_BYTES, _NO_ROOM = 20, 0xFFFFFFFF
 _MEANINGS = (
     (b"word/", "docx"),
     (b"xl/", "xlsx"),
@@ -43,26 +44,41 @@ class Zip:
             record = window.unpack("<4sHHHHIIH", at)
             if record is None:
                 break
-            count, size, offset, comment = record[4], record[5], record[6], record[7]
-            behind = at + _END_BYTES + comment
-            if offset + size == at and count and behind <= window.size and window.read(offset, 4) == _CENTRAL:
-                names = _names(window, offset, count)
-                extension = next((ending for prefix, ending in _MEANINGS if any(name.startswith(prefix) for name in names)), "zip")
-                return Measured(length=behind, validated=len(names) == count, extension=extension, why="central directory, end record")
+            count, size, offset, end = _directory(window, at, *record[4:7])
+            behind = at + _END_BYTES + record[7]
+            if offset + size == end and count and behind <= window.size and window.read(offset, 4) == _CENTRAL:
+                extension, is_whole = _entries(window, offset, count)
+                why = "central directory, end record" if is_whole else "end record; an entry of the directory leads to no member"
+                return Measured(length=behind, validated=is_whole, extension=extension, why=why)
             at += 4
         reach = _members(window)
         return Measured(length=reach, validated=False, extension="zip", why="members, no end record") if reach else None
 
 
-def _names(window: Window, at: int, count: int) -> list[bytes]:
-    names = []
+def _directory(window: Window, at: int, count: int, size: int, offset: int) -> tuple[int, int, int, int]:
+    """Entries, size and place of the directory, and where it must end; from the long record where the short one has no room (4.3.14)."""
+    if count != 0xFFFF and _NO_ROOM not in (size, offset):  # noqa: PLR2004 - 4.4.1.4
+        return count, size, offset, at
+    locator = window.unpack("<4s4xQ", at - _LOCATOR_BYTES)
+    if locator is None or locator[0] != b"PK\x06\x07":
+        return count, size, offset, at
+    long = window.unpack("<4s28xQQQ", locator[1])
+    return (long[1], long[2], long[3], locator[1]) if long is not None and long[0] == b"PK\x06\x06" else (count, size, offset, at)
+
+
+def _entries(window: Window, at: int, count: int) -> tuple[str, bool]:
+    """What the entries of the directory make of the archive, and whether all are there and lead to members."""
+    places, meant = [], len(_MEANINGS)
     for _ in range(min(count, _MOST_ENTRIES)):
-        head = window.unpack("<4s24xHHH12x", at)
+        head = window.unpack("<4s24xHHH8xI", at)
         if head is None or head[0] != _CENTRAL:
             break
-        names.append(window.read(at + _CENTRAL_BYTES, head[1]))
+        name = window.read(at + _CENTRAL_BYTES, head[1])
+        meant = min(meant, next((index for index, (prefix, _) in enumerate(_MEANINGS) if name.startswith(prefix)), meant))
+        places.append(head[4])
         at += _CENTRAL_BYTES + head[1] + head[2] + head[3]
-    return names
+    leads = all(place == _NO_ROOM or window.read(place, 4) == _LOCAL for place in sorted(places))
+    return _MEANINGS[meant][1] if meant < len(_MEANINGS) else "zip", leads and len(places) == count
 
 
 def _members(window: Window) -> int:
