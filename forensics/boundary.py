@@ -11,13 +11,20 @@ if TYPE_CHECKING:
 _MISMADE = "'str' object has no attribute '__suppress_context__'"
 _CRASHED = "An exception occurred while checking for plugin compatibility"
 
+_PANIC = "PanicException"  # pyo3_runtime's; it derives from BaseException and cannot be imported
+
+
+class LibraryPanicError(Exception):
+    """Code in Rust gave up over damaged data."""
+
 
 def attempt(action: Callable[[], None], *, passing: tuple[type[Exception], ...] = ()) -> Exception | None:
     """Runs the action; gives the exception that ended it, or None.
 
     `except Exception` stands here only. dissect.target's plugins are some four hundred functions by many
     authors; on damaged files they raise whatever their parser met (IndexError, struct.error, EOFError, RecursionError, …), so no
-    list of exceptions is complete. The caller makes a problem of what comes back. KeyboardInterrupt and SystemExit pass.
+    list of exceptions is complete. The caller makes a problem of what comes back. KeyboardInterrupt and SystemExit pass. What code in Rust
+    (dissect.util's decoders of LZO and LZ4) raises when it reads past its buffer is no Exception to Python, but must end one item only.
 
     Args:
         action: what runs the third-party code.
@@ -29,6 +36,10 @@ def attempt(action: Callable[[], None], *, passing: tuple[type[Exception], ...] 
         raise
     except Exception as error:  # noqa: BLE001 - see above
         return error
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        return LibraryPanicError(str(error))
     return None
 
 

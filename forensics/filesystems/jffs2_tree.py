@@ -171,12 +171,12 @@ class _LogStream:
             if node is None or offset < first:
                 parts.append(bytes(min(end, first) - offset))
             else:
-                start = offset - node.offset
-                parts.append(self._unpacked(node)[start : start + min(end, stop) - offset])
+                start, wanted = offset - node.offset, min(end, stop) - offset
+                parts.append(self._unpacked(node)[start : start + wanted])
                 number += 1
-            if not parts[-1]:
-                message = f"the piece of the log for byte {offset} unpacks to less than it states"
-                raise StreamReadError(message)
+                if len(parts[-1]) < wanted:
+                    message = f"the piece of the log for byte {offset} unpacks to less than it states"
+                    raise StreamReadError(message)
             offset += len(parts[-1])
         return b"".join(parts)
 

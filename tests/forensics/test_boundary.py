@@ -5,8 +5,9 @@ from dissect.target import Target
 from dissect.target.exceptions import UnsupportedPluginError
 from dissect.target.filesystem import VirtualFilesystem
 from dissect.target.plugin import Plugin
+from dissect.util.compression import lzo
 
-from forensics.boundary import attempt, crash_behind
+from forensics.boundary import LibraryPanicError, attempt, crash_behind
 
 
 def test_an_exception_comes_back_as_a_value():
@@ -30,6 +31,13 @@ def test_what_ends_the_program_passes(error):
 
     with pytest.raises(error):
         attempt(action)
+
+
+def test_what_code_in_rust_raises_past_every_handler_comes_back_as_an_exception():
+    """The decoder of LZO in dissect.util panics over these bytes, with an exception that is none of Exception's."""
+    error = attempt(lambda: lzo.decompress(b"\x11" * 40, False, 100))
+    assert isinstance(error, LibraryPanicError)
+    assert "out of bounds" in str(error)
 
 
 def unsupported(check):

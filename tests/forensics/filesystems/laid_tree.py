@@ -63,6 +63,19 @@ class FileBytes:
         return self._data[offset : offset + length]
 
 
+class BytesSource:
+    """Bytes in memory as a byte source."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        assert offset >= 0
+        assert length >= 0
+        return self._data[offset : offset + length]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stated:
     """What is said of one entry: by the operating system, or by us."""
