@@ -112,7 +112,12 @@ class Qnx4Tree:
         return self._data(address.metadata_address)
 
     def _data(self, number: int) -> RunStream:
-        return RunStream(self._source, self._runs(number), self._inode(number)[1])
+        runs, size = self._runs(number), self._inode(number)[1]
+        held = sum(run.length for run in runs)
+        if held < size:  # QNX4 has no holes
+            message = f"its extents hold {held} bytes, and {size} are stated"
+            raise StreamReadError(message)
+        return RunStream(self._source, runs, size)
 
     def _inode(self, number: int) -> tuple:  # type: ignore[type-arg]
         raw = self._source.read_at(number * _ENTRY, _ENTRY) if number >= 0 else b""
