@@ -1,8 +1,8 @@
 """One pass over a space for the signatures of all kinds; where one stands, its structure is followed.
 
 Behind a valid file the search goes on at its end, so what is embedded in it is not carved again; behind one that is not valid, at the
-next place after its signature. A space that is full of signatures would be read through again for each of them: what is read for
-files that turn out not to be valid is bounded, and a problem says so where the bound bites.
+next place after its signature. What is read for files that turn out not to be valid is bounded, and a problem says so where the bound
+bites.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from forensics.carving.base import Carved
+from forensics.carving.followed import AllowanceSpentError, Followed
 from forensics.carving.kinds import ALL_KINDS
 from forensics.errors import ImageReadError, Problem, Stage
 
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
     from forensics.source import ByteSource
 
 _BLOCK = 4 << 20
-_UNREADABLE_STEP = 64 << 10
-_READS_A_BYTE, _READS_AT_LEAST = 16, 256 << 20  # bound on what is read in vain
-_NEAR = 64 << 10  # behind the bound a file is followed so far
+_PIECE = 64 << 10  # where something cannot be read, what can is known as exactly as this
 
 
 def iter_carved(source: ByteSource, *, alignment: int = 512, kinds: tuple[CarvedKind, ...] = ALL_KINDS) -> Iterator[Carved | Problem]:
-    """The files in the source, in order; a Problem for each range that could not be read.
+    """The files in the source, in order; a Problem for each range that could not be read, and one for all places not followed to an end.
 
     Args:
         source: the space.
@@ -35,35 +34,46 @@ def iter_carved(source: ByteSource, *, alignment: int = 512, kinds: tuple[Carved
         kinds: what is looked for.
     """
     search = _Search(kinds)
-    followed = _Followed(source)
-    at = base = 0
-    block = b""
+    followed = Followed(source)
+    at, base, block = 0, 0, b""
+    not_followed = []
     while at < source.size:
-        try:
-            if not block or at >= base + _BLOCK:
-                base, block = at, source.read_at(at, _BLOCK + search.reach)
-            found = search.first(block, alignment, begin=at - base, limit=_BLOCK)
-            if found is None:
-                at = base + _BLOCK
+        if not block or at >= base + min(_BLOCK, len(block)):
+            damaged, why = _damaged(source, at)
+            if damaged:
+                yield _unreadable(at, damaged, why)
+                at += damaged + -damaged % alignment
                 continue
-            start = base + found
-            carved = _measure(followed.from_start(start), start, search.kinds_at(block, found))
-        except ImageReadError as error:
-            step = min(_UNREADABLE_STEP, source.size - at)
-            yield _unreadable(at, step, str(error))
-            at, block = at + step, b""
+            base, block = at, _readable(source, at, _BLOCK + search.reach)
+        found = search.first(block, alignment, begin=at - base, limit=_BLOCK)
+        if found is None:
+            at = base + min(_BLOCK, len(block))
+            at += -at % alignment
             continue
+        start, carved = base + found, None
+        followed.begin(start, base, block)
+        try:
+            carved = _measure(followed, start, search.kinds_at(block, found))
+            followed.settle(carved)
+        except AllowanceSpentError:
+            followed.give_up()
+            not_followed.append(start)
+            carved = None
         if carved is not None:
             yield carved
-        if followed.note(is_valid=carved is not None and carved.validated):
-            yield _bounded(start, source.size - start)
         at = start + 1 if carved is None or not carved.validated else start + carved.length
         at += -at % alignment
+    if not_followed:
+        yield _bounded(not_followed[0], not_followed[-1], len(not_followed))
 
 
-def _measure(source: ByteSource, start: int, kinds: list[CarvedKind]) -> Carved | None:
+def _measure(source: Followed, start: int, kinds: list[CarvedKind]) -> Carved | None:
     for kind in kinds:
-        measured = kind.measure(source, start)
+        try:
+            measured = kind.measure(source, start)
+        except ImageReadError:
+            # The source ends before what cannot be read now; what is there of the file counts as if it were cut off.
+            measured = kind.measure(source, start)
         if measured is not None:
             return Carved(
                 offset=start,
@@ -71,38 +81,40 @@ def _measure(source: ByteSource, start: int, kinds: list[CarvedKind]) -> Carved 
                 kind=kind.name,
                 extension=measured.extension,
                 validated=measured.validated,
-                why=measured.why,
+                why=measured.why if source.is_whole else f"{measured.why}; what follows cannot be read",
             )
     return None
 
 
-class _Followed:
-    """The source as the kinds follow files in it, and how much of it was read in vain."""
+def _readable(source: ByteSource, at: int, length: int) -> bytes:
+    """The bytes from `at` on, up to the first piece that cannot be read."""
+    try:
+        return source.read_at(at, length)
+    except ImageReadError:
+        found = b""
+        while len(found) < length:
+            try:
+                piece = source.read_at(at + len(found), _PIECE)
+            except ImageReadError:
+                break
+            found += piece
+            if not piece:
+                break
+        return found
 
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._left = max(_READS_AT_LEAST, _READS_A_BYTE * source.size)
-        self._read = 0
-        self.size = source.size
 
-    def from_start(self, start: int) -> ByteSource:
-        """The source for the file that starts there."""
-        self._read = 0
-        self.size = self._source.size if self._left > 0 else min(self._source.size, start + _NEAR)
-        return self
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """The bytes `source[offset : offset + length]`, short at the end."""
-        data = self._source.read_at(offset, max(0, min(length, self.size - offset)))
-        self._read += len(data)
-        return data
-
-    def note(self, *, is_valid: bool) -> bool:
-        """Counts what was read for a file; whether the bound has just bitten."""
-        if is_valid or self._left <= 0:
-            return False
-        self._left -= self._read
-        return self._left <= 0
+def _damaged(source: ByteSource, at: int) -> tuple[int, str]:
+    """How many bytes from `at` on lie in pieces that cannot be read, and why the first cannot."""
+    length, first = 0, ""
+    while at + length < source.size:
+        size = min(_PIECE, source.size - at - length)
+        try:
+            source.read_at(at + length, size)
+        except ImageReadError as error:
+            first, length = first or str(error), length + size
+        else:
+            break
+    return length, first
 
 
 class _Search:
@@ -134,15 +146,15 @@ class _Search:
         return [kind for kind in self._kinds if block.startswith(kind.signatures, at + kind.signature_offset)]
 
 
-def _bounded(start: int, size: int) -> Problem:
+def _bounded(first: int, last: int, count: int) -> Problem:
     return Problem(
         stage=Stage.CONTENT,
         code="carving-bounded",
-        what=f"in the last {size} bytes of a piece of free space only files of at most {_NEAR} bytes were carved",
-        why="it is full of what looks like the beginning of files and is not",
-        advice="carve it with another tool",
-        start_byte=start,
-        size_bytes=size,
+        what=f"at {count} places of a piece of free space where a file may begin, it was not looked for where it ends",
+        why="following what looks like the beginning of files and is not cost more than many times the size of that space",
+        advice="carve the range from the first to the last of them with another tool",
+        start_byte=first,
+        size_bytes=last - first + 1,
     )
 
 
@@ -150,7 +162,7 @@ def _unreadable(start: int, size: int, why: str) -> Problem:
     return Problem(
         stage=Stage.CONTENT,
         code="carving-unreadable",
-        what=f"{size} bytes of free space could not be read, so nothing was carved there",
+        what=f"some of {size} bytes of free space cannot be read, so no file that begins there was looked for",
         why=why,
         start_byte=start,
         size_bytes=size,

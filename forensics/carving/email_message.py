@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forensics.carving.base import Measured
 from forensics.carving.window import Window
+from forensics.errors import ImageReadError
 
 if TYPE_CHECKING:
     from forensics.source import ByteSource
@@ -71,7 +72,10 @@ def _behind_fields(head: bytes) -> tuple[int, int]:
 
 def _is_inside_header(source: ByteSource, start: int) -> bool:
     """Whether the line before is a field too, so that the message begins farther up: every field's name looks like a beginning."""
-    before = source.read_at(max(0, start - _LONGEST_LINE), min(start, _LONGEST_LINE))
+    try:
+        before = source.read_at(max(0, start - _LONGEST_LINE), min(start, _LONGEST_LINE))
+    except ImageReadError:
+        return False  # a problem of its own, and no reason to leave out the message
     return before.endswith(b"\n") and _FIELD.fullmatch(before[before.rfind(b"\n", 0, len(before) - 1) + 1 :]) is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from forensics.carving.base import Measured
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _FILL, _EOI, _SOS, _TEM = 0xFF, 0xD9, 0xDA, 0x01
 _RESTART = range(0xD0, 0xD8)
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in a scan neither a byte that is escaped, nor a fill byte, nor a restart
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LENGTHLESS = frozenset((*_RESTART, _TEM))
 _LEAST_BYTES = 128
@@ -64,11 +66,5 @@ class Jpeg:
 
 def _behind_scan(window: Window, at: int) -> int:
     """Where the first marker behind entropy-coded data stands; the end of the window if there is none."""
-    while True:
-        at = window.find(b"\xff", at)
-        if at < 0:
-            return window.size
-        following = window.read(at + 1, 1)
-        if following and following[0] and following[0] not in _RESTART and following[0] != _FILL:
-            return at
-        at += 2 if following and following[0] != _FILL else 1
+    found = window.search(_MARKER, 2, at)
+    return found if found >= 0 else window.size

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, Any
+
+from forensics.carving.followed import Followed
 
 if TYPE_CHECKING:
     from forensics.source import ByteSource
 
-_FIRST_STEP, _STEP = 4 << 10, 1 << 20  # most that looks like a file at its start is none, and is seen to be none soon
+_FIRST_STEP, _STEP = 512, 1 << 20  # most that looks like a file at its start is none, and is seen to be none soon
 
 
 class Window:
@@ -16,6 +19,7 @@ class Window:
 
     def __init__(self, source: ByteSource, start: int, limit: int) -> None:
         self._source, self._start = source, start
+        self._count_step = source.step if isinstance(source, Followed) else None
         self.size = max(0, min(limit, source.size - start))
         self._kept = (0, b"")
         self._step = _FIRST_STEP
@@ -25,6 +29,8 @@ class Window:
         length = min(length, self.size - offset)
         if length <= 0 or offset < 0:
             return b""
+        if self._count_step is not None:
+            self._count_step()
         at, block = self._kept
         if not (at <= offset and offset + length <= at + len(block)):
             if length >= _STEP:
@@ -42,12 +48,16 @@ class Window:
 
     def find(self, needle: bytes, offset: int, end: int | None = None) -> int:
         """Where the needle next stands from `offset`, wholly before `end`; -1 if it does not."""
+        return self.search(re.compile(re.escape(needle)), len(needle), offset, end)
+
+    def search(self, pattern: re.Pattern[bytes], length: int, offset: int, end: int | None = None) -> int:
+        """As `find`, for a pattern that matches so many bytes."""
         last = self.size if end is None else min(end, self.size)
-        while offset + len(needle) <= last:
-            self.read(offset, len(needle))  # keeps a block that holds them: what is kept is searched to its end before more is read
+        while offset + length <= last:
+            self.read(offset, length)  # keeps a block that holds them: what is kept is searched to its end before more is read
             at, block = self._kept
-            found = block.find(needle, offset - at, last - at)
-            if found >= 0:
-                return at + found
-            offset = at + len(block) - len(needle) + 1
+            found = pattern.search(block, offset - at, last - at)
+            if found is not None:
+                return at + found.start()
+            offset = at + len(block) - length + 1
         return -1
