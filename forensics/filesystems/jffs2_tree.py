@@ -2,7 +2,7 @@
 
 dissect.jffs 1.6 verifies no checksum, never ends on a node of length 0, and puts the pieces of a file one after the other instead of where
 they belong, so that a file written over comes out wrong. Inodes of which the log still holds nodes and that no name
-leads to any more are orphans.
+leads to any more are orphans. Extended attributes are not listed.
 Address of a stream: the inode; type and identifier are 0.
 """
 
