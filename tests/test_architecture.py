@@ -64,14 +64,16 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "dissect.apfs": ("forensics/filesystems/apfs_container.py",),
     "dissect.fve": ("forensics/layers/argon2_key.py", "forensics/layers/bitlocker_volume.py"),
     "dissect.hypervisor": ("forensics/containers/disk.py",),
-    "dissect.ntfs": ("forensics/artifacts/ntfs_names.py",),  # corrects what dissect.ntfs does with names, so it raises its error
+    "dissect.extfs": ("forensics/filesystems/ext_dissect_tree.py",),
+    "dissect.fat": ("forensics/filesystems/fat_dissect_tree.py",),
+    "dissect.ffs": ("forensics/filesystems/ufs_dissect_tree.py",),
+    "dissect.ntfs": (
+        "forensics/artifacts/ntfs_names.py",  # corrects what dissect.ntfs does with names, so it raises its error
+        "forensics/filesystems/ntfs_dissect_tree.py",
+    ),
     "dissect.squashfs": ("forensics/filesystems/squashfs_tree.py",),
     # It runs dissect over an exhibit, and makes the filesystem that dissect reads of files that are no disk.
-    "dissect.target": (
-        "forensics/artifacts/dissect_source.py",
-        "forensics/artifacts/logical_source.py",
-        "forensics/filesystems/dissect_tree.py",  # its filesystems, listed by themselves
-    ),
+    "dissect.target": ("forensics/artifacts/dissect_source.py", "forensics/artifacts/logical_source.py"),
     # AlignedStream, the stream that dissect asks for; CRC-32C; the decoders of LZO, LZ4, Snappy and LZFSE, each where it is needed.
     "dissect.util": (
         "forensics/containers/aff4_streams.py",
@@ -81,6 +83,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
         "forensics/filesystems/jffs2_tree.py",
         "forensics/source.py",
     ),
+    "dissect.vmfs": ("forensics/filesystems/vmfs_tree.py",),
     "dissect.volume": ("forensics/volumes.py",),
     "duckdb": ("pipelines/query.py",),
     "filelock": (

@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from forensics.errors import FilesystemError, ImageReadError
-from forensics.filesystems import dissect_tree
 from forensics.filesystems.btrfs_chunks import MAGIC as BTRFS
 from forensics.filesystems.btrfs_chunks import SUPERBLOCK_PLACE
 from forensics.filesystems.btrfs_tree import BtrfsTree
+from forensics.filesystems.ext_dissect_tree import ExtDissectTree
+from forensics.filesystems.fat_dissect_tree import FatDissectTree
 from forensics.filesystems.found import FoundFilesystem
 from forensics.filesystems.jffs2_nodes import byte_order
 from forensics.filesystems.jffs2_tree import Jffs2Tree
+from forensics.filesystems.ntfs_dissect_tree import NtfsDissectTree
 from forensics.filesystems.qnx4_tree import Qnx4Tree, is_qnx4
 from forensics.filesystems.squashfs_tree import SquashFsTree
 from forensics.filesystems.tree_reader import TreeReader, opened
 from forensics.filesystems.udf_tree import UdfTree
 from forensics.filesystems.udf_volume import is_udf
+from forensics.filesystems.ufs_dissect_tree import UfsDissectTree
+from forensics.filesystems.vmfs_tree import VmfsTree
 from forensics.filesystems.xfs_layout import MAGIC as XFS
 from forensics.filesystems.xfs_tree import XfsTree
 from forensics.names import escape_text
@@ -67,6 +71,14 @@ def _says_nothing(tree: Any) -> tuple[None, None, None]:
     return None, None, None
 
 
+def _says_sizes(tree: Any) -> tuple[None, int, int]:
+    return None, tree.block_size, tree.size
+
+
+def _says_all(tree: Any) -> tuple[str, int, int]:
+    return tree.label, tree.block_size, tree.size
+
+
 def _is_ffs(head: bytes) -> bool:
     """Whether a superblock of UFS 1 or 2 stands where they may (FreeBSD, sys/ufs/ffs/fs.h)."""
     return any(head[place + 1372 : place + 1376] in _FFS for place in (65536, 8192, 0))
@@ -105,13 +117,13 @@ OWN: tuple[SingleKind, ...] = (
     SingleKind("udf", "evidex", is_udf, UdfTree, lambda tree: (tree.volume.label, tree.volume.block_size, tree.volume.size)),
     SingleKind("qnx4", "evidex", is_qnx4, Qnx4Tree, _says_nothing),
     SingleKind("squashfs", "dissect", lambda head: head[:4] == b"hsqs", SquashFsTree, lambda tree: (None, tree.block_size, tree.size)),
-    SingleKind("vmfs", "dissect", lambda _: False, dissect_tree.VMFS, _says_nothing, far=(1 << 20, _VMFS)),
+    SingleKind("vmfs", "dissect", lambda _: False, VmfsTree, _says_all, far=(1 << 20, _VMFS)),
 )
 ALSO_OF_TSK: tuple[SingleKind, ...] = (
-    SingleKind("ntfs", "dissect", lambda head: head[3:11] == b"NTFS    ", dissect_tree.NTFS, _says_nothing),
-    SingleKind("ext", "dissect", lambda head: head[0x438:0x43A] == b"\x53\xef", dissect_tree.EXT, _says_nothing),
-    SingleKind("ufs", "dissect", _is_ffs, dissect_tree.FFS, _says_nothing),
-    SingleKind("fat", "dissect", _is_fat, dissect_tree.FAT, _says_nothing),
+    SingleKind("ntfs", "dissect", lambda head: head[3:11] == b"NTFS    ", NtfsDissectTree, _says_sizes),
+    SingleKind("ext", "dissect", lambda head: head[0x438:0x43A] == b"\x53\xef", ExtDissectTree, _says_all),
+    SingleKind("ufs", "dissect", _is_ffs, UfsDissectTree, _says_all),
+    SingleKind("fat", "dissect", _is_fat, FatDissectTree, _says_sizes),
 )
 
 
