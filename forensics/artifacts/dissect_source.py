@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from dissect.target import Target, plugin, volume
 from dissect.target.containers.raw import RawContainer
 from dissect.target.exceptions import PluginError, PluginNotFoundError, UnsupportedPluginError
-from dissect.target.helpers import config
+from dissect.target.helpers import config, loaderutil
 
 from forensics.artifacts.corrections import correct_environment, correct_plugin
 from forensics.artifacts.ntfs_names import remember_names
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _EXFAT_SIGNATURE = b"EXFAT   "  # bytes 3 to 11 of the boot sector (exFAT specification, 3.1.2)
 # dissect's name for an image on which it finds no operating system.
 NO_SYSTEM = "default"
+# What tools that collect files make of $UsnJrnl:$J and $Secure:$SDS: acquire, old acquire, Velociraptor, KAPE, others.
+_USN_JOURNALS = [f"$Extend/{name}" for name in ("$UsnJrnl:$J", "$UsnJrnl:J", "$J", "$UsnJrnl$J", "$UsnJrnl_$J")]
+_SECURITY = ["$Secure:$SDS", "$Secure_$SDS", "$Secure$SDS"]
 
 
 class NotApplicableError(ForensicsError):
@@ -170,6 +173,8 @@ def open_filesystem_source(mounts: Sequence[tuple[str, Any]], name: str) -> Arti
         for point, filesystem in mounts:
             target.filesystems.add(filesystem)
             target.fs.mount(point, filesystem)
+            # Where $MFT was collected, functions that read an NTFS by its metadata have one to read.
+            loaderutil.add_virtual_ntfs_filesystem(target, filesystem, usnjrnl_path=_USN_JOURNALS, sds_path=_SECURITY)
         _start_system(target)
         with contextlib.suppress(PluginError):
             list(target.get_function("user_details")[0].all_with_home())
