@@ -34,7 +34,10 @@ def _icat(image: Path, entry: int) -> bytes:
 
 @pytest.mark.parametrize("journal", ["$Extend/$J", "$Extend/$UsnJrnl:$J", "$Extend/$UsnJrnl$J"])
 def test_the_master_file_table_and_the_change_journal_of_a_collection_are_read(tmp_path: Path, journal: str) -> None:
-    """The names are those of KAPE, of acquire and Velociraptor, and of KAPE's older targets; the files are what tsk_recover and icat give."""
+    """The names are those of KAPE, of acquire and Velociraptor, and of KAPE's older targets.
+
+    The files are what tsk_recover and icat give.
+    """
     image = unpack("windows", tmp_path / "a.dd")
     drive = tmp_path / "collected" / "C"
     drive.mkdir(parents=True)
