@@ -521,3 +521,7 @@ def _one_line(error: BaseException) -> str:
 def _print_all(lines: Any) -> None:
     for line in lines:
         click.echo(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -73,7 +73,6 @@ class BtrfsTree:
         self._by_identifier = {number & _IDENTIFIER_BITS: number for number in sorted(self._subvolumes, reverse=True)}
         self.root = InodeAddress(_FIRST_INODE, TOP_LEVEL)
         self._item = lru_cache(1024)(self._find_inode)
-        self._item(self.root)
 
     def read_inode(self, inode: InodeAddress) -> Inode:
         """What the inode says."""

@@ -68,8 +68,8 @@ class Jffs2Tree:
         for names in self._names.values():
             for name in names.values():
                 self._links[name.inode] = self._links.get(name.inode, 0) + 1
-        if _ROOT not in self._names and _ROOT not in self._inodes:
-            message = "the log names nothing in the root directory"
+        if not self._names and not self._inodes:
+            message = "the log holds no node that can be read"
             raise FilesystemError(message)
         self.root = InodeAddress(_ROOT)
 

@@ -132,7 +132,9 @@ def find_single(source: ByteSource, head: bytes, kinds: tuple[SingleKind, ...]) 
     for kind in kinds:
         if kind.is_at(source, head):
             try:
-                label, block_size, total = kind.describe(_begin(kind, source))
+                tree = _begin(kind, source)
+                label, block_size, total = kind.describe(tree)
+                _check_listable(TreeReader(tree))
             except FilesystemError as error:
                 return (FoundFilesystem(reader=kind.reader, filesystem=kind.name, reason=str(error)),)
             return (
@@ -158,6 +160,17 @@ def open_single(source: ByteSource, found: FoundFilesystem) -> TreeReader:
             return TreeReader(_begin(kind, source))
     message = f"the reader {found.reader} does not know {found.filesystem}"
     raise FilesystemError(message)
+
+
+def _check_listable(reader: TreeReader) -> None:
+    """Nothing, where something can be listed.
+
+    Raises:
+        FilesystemError: not one name in the root directory can be read, and nothing without a name.
+    """
+    failure = reader.root_failure()
+    if failure and not reader.has_unnamed():
+        raise FilesystemError(failure)
 
 
 def _begin(kind: SingleKind, source: ByteSource) -> InodeTree:

@@ -89,9 +89,12 @@ class TreeReader:
         """Every stream of every entry under the root, then of every inode without a name; a Problem for what could not be listed.
 
         Raises:
-            FilesystemError: the root directory cannot be read, so nothing can be listed.
+            FilesystemError: the root directory cannot be read, and there is nothing without a name, so nothing can be listed.
         """
         listing = _Listing({self._tree.root}, {self._tree.root}, OrphanBudget(limits), limits.attributes)
+        failure = self.root_failure()
+        if failure and not self.has_unnamed():
+            raise FilesystemError(failure)
         yield from self._walk(_Directory(self._tree.root, b"", 0, orphan=False), listing)
         for unnamed in _stepped(lambda: self._tree.iter_unnamed(listing.named)):
             if isinstance(unnamed, Problem):
@@ -101,6 +104,19 @@ class TreeReader:
             elif unnamed not in listing.named:
                 yield from self._orphan(unnamed, listing)
         yield from listing.budget.problems()
+
+    def root_failure(self) -> str:
+        """Why not one name of the root directory can be read; "" where one can, and where the directory is empty."""
+        failure = ""
+        for name in _stepped(lambda: self._tree.iter_names(self._tree.root)):
+            if not isinstance(name, Exception | str):
+                return ""
+            failure = failure or f"the root directory cannot be read: {_words(name)}"
+        return failure
+
+    def has_unnamed(self) -> bool:
+        """Whether inodes can be listed that no name leads to."""
+        return any(isinstance(found, InodeAddress) for found in _stepped(lambda: self._tree.iter_unnamed({self._tree.root})))
 
     def _orphan(self, inode: InodeAddress, listing: _Listing) -> Iterator[Entry | Problem]:
         listing.named.add(inode)
@@ -121,9 +137,6 @@ class TreeReader:
             below: list[_Directory] = []
             for name in _stepped(lambda: self._tree.iter_names(directory.inode)):  # noqa: B023 - it ends before the next turn
                 if isinstance(name, Exception | str):
-                    if not directory.path and isinstance(name, Exception) and listing.named <= {directory.inode}:
-                        message = f"the root directory cannot be read: {_words(name)}"
-                        raise FilesystemError(message) from name
                     why = _words(name)
                     yield _problem("directory-unreadable", "a directory could not be read whole", why, directory.path, directory.inode)
                 elif name.name not in (b".", b".."):

@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from forensics.errors import FilesystemError, Problem, Stage, StreamReadError
+from forensics.errors import Problem, Stage, StreamReadError
 from forensics.filesystems.base import Kind, StreamAddress
 from forensics.filesystems.runs import BytesStream, RunStream
 from forensics.filesystems.tree import Inode, InodeAddress, InodeStream, kind_of_mode
@@ -54,9 +54,6 @@ class XfsTree:
         self._map = ExtentMap(source, self.geometry)
         self.root = InodeAddress(self.geometry.root)
         self._inode = lru_cache(_INODES_KEPT)(self._load)
-        if kind_of_mode(self._inode(self.geometry.root).mode) is not Kind.DIRECTORY:
-            message = "the root inode is no directory"
-            raise FilesystemError(message)
 
     def read_inode(self, inode: InodeAddress) -> Inode:
         """What the inode says."""
@@ -94,6 +91,9 @@ class XfsTree:
     def iter_names(self, directory: InodeAddress) -> Iterator[Name | str]:
         """The names in a directory; a text for each block that is damaged."""
         found = self._inode(directory.number)
+        if kind_of_mode(found.mode) is not Kind.DIRECTORY:
+            message = f"inode {directory.number} is no directory"
+            raise StreamReadError(message)
         if found.data_format == LOCAL:
             yield from short_form_names(found.data_fork[: found.size], has_types=self.geometry.has_types)
             return

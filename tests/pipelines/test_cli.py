@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,11 @@ def _invoke(*arguments: str) -> tuple[object, str]:
 def test_each_command_of_the_interface_is_there_and_explains_itself(name: str) -> None:
     assert name in cli.evidex.commands
     assert len(cli.evidex.commands[name].help or "") > 20
+
+
+def test_the_module_run_as_a_script_is_the_command_line() -> None:
+    done = subprocess.run([sys.executable, str(cli.__file__), "info"], capture_output=True, check=False, text=True)
+    assert (done.returncode, "IMAGE" in done.stderr) == (2, True)
 
 
 def test_process_takes_every_option_that_scripts_use() -> None:

@@ -91,6 +91,22 @@ def test_raw_space_may_be_asked_for(tmp_path: Path) -> None:
 
 
 @needs("mkntfs")
+def test_ntfs_whose_file_table_is_destroyed_is_read_as_raw_space(tmp_path: Path) -> None:
+    """Only the table's own record is left; the boot sector gives its cluster (byte 48) and says 2048 bytes a cluster."""
+    path = ntfs(tmp_path / "disk.dd")
+    with path.open("r+b") as file:
+        boot = file.read(512)
+        file.seek(struct.unpack_from("<Q", boot, 48)[0] * 2048 + 1024)
+        file.write(bytes(63 * 1024))
+    (found,), _ = _find(path)
+    assert "root directory cannot be read" in found.reason
+    with open_disks([path]) as disks:
+        surveyed = survey(disks, spool=tmp_path)
+    assert [v.reader for v in surveyed.volumes] == ["raw"]
+    assert [p.code for p in surveyed.problems] == ["volume-not-read"]
+
+
+@needs("mkntfs")
 def test_a_reader_knows_where_its_volume_ends(tmp_path: Path) -> None:
     """Bytes of the next volume are no volume slack of this one, and what lies behind the filesystem is."""
     volume = ntfs(tmp_path / "disk.dd")

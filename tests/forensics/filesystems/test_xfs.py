@@ -308,9 +308,18 @@ def test_a_superblock_that_cannot_be_is_an_error_that_says_so(image: Path, conte
     for place, value in ((4, b"\0\0\0\3"), (84, b"\0\0\0\0"), (104, b"\0\0"), (124, b"\xff"), (192, b"\x20")):
         with pytest.raises(FilesystemError, match="XFS superblock is damaged"):
             list_source(_changed(image, {place: value}))
+
+
+def test_files_are_listed_as_orphans_where_the_root_directory_is_destroyed(image: Path, contents: Path) -> None:
+    """Its inode is made a plain file's (xfs_dinode.di_mode); the contents are those that mkfs put in."""
+    _from_protofile(image, contents)
     root = _place(image, struct.unpack_from(">Q", image.read_bytes(), 56)[0])
-    with pytest.raises(FilesystemError, match="root"):
-        list_source(_changed(image, {root + 2: b"\x81\xa4"}))
+    listed = list_source(_changed(image, {root + 2: b"\x81\xa4"}))
+    assert {entry.recovery for entry in listed.entries} == {Recovery.ORPHAN}
+    read = {listed.read(entry) for entry in listed.entries if entry.kind is Kind.FILE and entry.links}
+    assert {path.read_bytes() for path in contents.iterdir()} <= read
+    (root_problem,) = (one for one in listed.problems if one.code == "directory-unreadable")
+    assert "no directory" in root_problem.why
 
 
 def test_the_kernel_s_repair_tool_agrees_about_what_is_free(image: Path, contents: Path) -> None:
