@@ -55,9 +55,9 @@ _OWNERS: dict[str, tuple[str, ...]] = {
         "chain_of_custody/key_files.py",
         "chain_of_custody/keys.py",
         "chain_of_custody/roster.py",
-        # The block cipher that the modes of disk encryption are built of; the wrapping of keys.
+        # The block ciphers that the modes of disk encryption are built of; the wrapping of keys.
+        "forensics/layers/block_ciphers.py",
         "forensics/layers/filevault.py",
-        "forensics/layers/sector_cipher.py",
     ),
     "dask": ("pipelines/cluster.py",),
     "distributed": ("pipelines/cluster.py",),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forensics.layers.sector_cipher import CipherSpec, SectorCipher, codebook
+from forensics.layers.block_ciphers import codebook
+from forensics.layers.sector_cipher import CipherSpec, SectorCipher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class ElephantCipher:
         self.sector_bytes = sector_bytes
         self._cbc = SectorCipher(spec, key[:key_bytes], sector_bytes=sector_bytes, iv_unit_bytes=sector_bytes)
         half = _KEY_BYTES // 2
-        self._sector_keys = codebook(key[half : half + key_bytes], decrypting=False)
+        self._sector_keys = codebook("aes", key[half : half + key_bytes], decrypting=False)
 
     def decrypt(self, data: bytes, first: int) -> bytes:
         """The plain bytes of whole sectors, the first of which has that number."""

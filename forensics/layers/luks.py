@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from forensics.credentials import CredentialKind, of_kind
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
-from forensics.layers.locking import locked_volume, unreadable_volume
+from forensics.layers.locking import counted, locked_volume, unreadable_volume
 from forensics.layers.luks_header import HEADER_SIZES, MAGIC, SECOND_MAGIC, read_headers
 from forensics.layers.luks_keys import Budget, is_key, open_slot
 from forensics.layers.sector_cipher import SectorCipher, parse_spec
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from forensics.credentials import Credential
     from forensics.layers.base import Member
-    from forensics.layers.luks_header import KeyDigest, LuksHeader, Segment
+    from forensics.layers.luks_header import KeyDigest, KeySlot, LuksHeader, Segment
     from forensics.source import ByteSource
 
 _OPENS = "a passphrase, key file or raw volume key"
@@ -75,14 +75,14 @@ class Luks:
         if not _has_data(header, member.source.size):
             why = "the volume holds the header only; the data it opens are not here"
             return Locked(volume=member.volume, name=name, code="volume-incomplete", why=why, advice=_DETACHED, encrypted=True)
+        unknown = _unknown_cipher(header)
+        if unknown:
+            return unreadable_volume(member.volume, name, unknown)
         usable = _usable(credentials, member.volume)
         keys = _Keys(member.source, header)
         kind = keys.find(usable)
         if kind is None:
-            state = _state(header, keys)
-            if usable and header.slots and {one.number for one in header.slots} <= set(keys.untried):
-                return unreadable_volume(member.volume, name, state)
-            return locked_volume(member.volume, name, tried=usable, opens=_OPENS, state=state)
+            return _still_locked(member.volume, name, keys, usable)
         source = _plain(member.source, header, keys)
         label = escape_text(header.label)
         what = f"{name} volume, unlocked"
@@ -100,7 +100,23 @@ class _Keys:
             message = "no digest of its header belongs to its data, so that no key can be known to be right"
             raise VolumeError(message)
         self._found: list[tuple[KeyDigest, bytes]] = []
-        self.untried: dict[int, str] = {}
+        self.untried: dict[str, str] = {}
+
+    @property
+    def found(self) -> int:
+        """How many of the keys were found."""
+        return len(self._found)
+
+    @property
+    def missing(self) -> int:
+        """How many were not."""
+        return len(self._missing)
+
+    @property
+    def slots(self) -> tuple[KeySlot, ...]:
+        """The slots in use that hold a key which is missing."""
+        numbers = {number for one in self._missing for number in one.slots}
+        return tuple(one for one in self._header.slots if one.number in numbers)
 
     def find(self, credentials: tuple[Credential, ...]) -> str | None:
         """Tries the credentials; gives the kind of the one that completed the keys, None if keys are missing."""
@@ -129,7 +145,7 @@ class _Keys:
         try:
             return credential.value if is_key(digest, credential.value, budget) else None
         except VolumeError as error:
-            self.untried[-1] = str(error)
+            self.untried["a raw key"] = str(error)
             return None
 
     def _by_slot(self, digest: KeyDigest, secret: bytes, budget: Budget) -> bytes | None:
@@ -139,11 +155,38 @@ class _Keys:
             try:
                 key = open_slot(self._source, slot, digest, secret, budget)
             except (ImageReadError, VolumeError) as error:
-                self.untried[slot.number] = str(error)
+                self.untried[f"slot {slot.number}"] = str(error)
                 continue
             if key is not None:
                 return key
         return None
+
+
+def _still_locked(volume: str, name: str, keys: _Keys, usable: tuple[Credential, ...]) -> Locked:
+    """The volume that nothing opened. A credential is only called wrong if every way in which it could have been right was tried."""
+    states = [] if keys.slots else ["no key slot in use holds its key, so that only the raw volume key can open it"]
+    if keys.found and not keys.untried:
+        why = f"the credentials given open {keys.found} of the {keys.found + keys.missing} keys that its data are encrypted with"
+        advice = "give the credential of the other key too (--credentials)"
+        return Locked(volume=volume, name=name, code="volume-encrypted", why=why, advice=advice, encrypted=True)
+    states.extend(f"{what} could not be tried: {why}" for what, why in sorted(keys.untried.items()))
+    state = escape_text("; ".join(states))
+    if keys.untried:
+        tried = f"no credential opens what of it could be tried (given: {counted(usable)})"
+        return unreadable_volume(volume, name, f"{tried}; {state}")
+    triable = tuple(one for one in usable if one.kind is CredentialKind.RAW_KEY or keys.slots)
+    return locked_volume(volume, name, tried=triable, opens=_OPENS if keys.slots else "the raw volume key", state=state)
+
+
+def _unknown_cipher(header: LuksHeader) -> str:
+    """Why its data cannot be decrypted, whatever the key; "" if they can."""
+    for segment in header.segments:
+        try:
+            if segment.cipher:
+                parse_spec(segment.cipher)
+        except VolumeError as error:
+            return escape_text(f"whether a credential fits was not tried: {error}")
+    return ""
 
 
 def _usable(credentials: tuple[Credential, ...], volume: str) -> tuple[Credential, ...]:
@@ -154,12 +197,6 @@ def _has_data(header: LuksHeader, size: int) -> bool:
     """Whether the data lie behind the header: one that was kept apart states that they start at the front, or behind its end."""
     starts = [one.start for one in header.segments]
     return all(start < size for start in starts) and not (starts == [0] and header.segments[0].cipher)
-
-
-def _state(header: LuksHeader, keys: _Keys) -> str:
-    states = [] if header.slots else ["none of its key slots is in use, so that only the raw volume key can open it"]
-    states.extend(f"slot {number} could not be tried: {why}" for number, why in sorted(keys.untried.items()) if number >= 0)
-    return escape_text("; ".join(states))
 
 
 def _plain(source: ByteSource, header: LuksHeader, keys: _Keys) -> ByteSource:

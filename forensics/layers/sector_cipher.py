@@ -1,12 +1,12 @@
 """Sectors of an encrypted volume -> plain sectors, many at a time.
 
-Every mode that disks use is AES in electronic codebook mode and some exclusive-ors: so all blocks of a read go through the
-cipher in one call, and numpy does the rest. What dissect.fve offers for this works block by block in Python, about a
+Every mode that disks use is a block cipher in electronic codebook mode and some exclusive-ors: so all blocks of a read go through
+the cipher in one call, and numpy does the rest. What dissect.fve offers for this works block by block in Python, about a
 thousand times slower.
 
-Modes: XTS (IEEE 1619), CBC (NIST SP 800-38A), ECB. Initialisation vectors as dm-crypt names them (Linux,
-Documentation/admin-guide/device-mapper/dm-crypt.rst): plain, plain64, plain64be, essiv:HASH, eboiv, null. BitLocker's diffuser
-is in elephant.py.
+Ciphers: those of block_ciphers.py. Modes: XTS (IEEE 1619), CBC (NIST SP 800-38A), ECB. Initialisation vectors as dm-crypt names
+them (Linux, Documentation/admin-guide/device-mapper/dm-crypt.rst): plain, plain64, plain64be, essiv:HASH, eboiv, null.
+BitLocker's diffuser is in elephant.py.
 """
 
 from __future__ import annotations
@@ -16,20 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
 from forensics.errors import VolumeError
+from forensics.layers.block_ciphers import BLOCK_BYTES, BLOCK_CIPHERS, KEY_SIZES, codebook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-_BLOCK_BYTES = 16
-_KEY_BYTES = (16, 24, 32)
 # x^128 + x^7 + x^2 + x + 1, the field polynomial of XTS (IEEE 1619-2007, 5.2), without its first term.
 _REDUCTION = np.uint64(0x87)
+_IV_HASHES = hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}  # whose digests have no size of their own
 _IV_KINDS = ("plain", "plain64", "plain64be", "eboiv", "null")
 
 
@@ -38,7 +34,7 @@ class CipherSpec:
     """A cipher as dm-crypt writes it: "aes-xts-plain64", "aes-cbc-essiv:sha256".
 
     Attributes:
-        cipher: block cipher; only "aes" is decrypted.
+        cipher: block cipher, one of BLOCK_CIPHERS.
         mode: "xts", "cbc" or "ecb".
         iv: how the initialisation vector of a sector is made.
         iv_hash: the hash of essiv; "" for others.
@@ -60,8 +56,8 @@ def parse_spec(text: str) -> CipherSpec:
     mode, _, iv = rest.partition("-")
     iv, _, iv_hash = iv.partition(":")
     spec = CipherSpec(cipher, mode, iv or "null", iv_hash)
-    is_known = spec.cipher == "aes" and spec.mode in ("xts", "cbc", "ecb")
-    if not is_known or not (spec.iv in _IV_KINDS or (spec.iv == "essiv" and spec.iv_hash in hashlib.algorithms_guaranteed)):
+    is_known = spec.cipher in BLOCK_CIPHERS and spec.mode in ("xts", "cbc", "ecb")
+    if not is_known or not (spec.iv in _IV_KINDS or (spec.iv == "essiv" and spec.iv_hash in _IV_HASHES)):
         message = f"the cipher {text[:64]!a} is not decrypted by this version"
         raise VolumeError(message)
     return spec
@@ -77,15 +73,18 @@ class SectorCipher:
             VolumeError: the key is not of a length that the cipher takes.
         """
         self._spec, self.sector_bytes, self._step = spec, sector_bytes, sector_bytes // iv_unit_bytes
-        self._blocks = sector_bytes // _BLOCK_BYTES
+        self._blocks = sector_bytes // BLOCK_BYTES
         main = key[: len(key) // 2] if spec.mode == "xts" else key
-        if len(main) not in _KEY_BYTES or (spec.mode == "xts" and len(key) != 2 * len(main)) or sector_bytes % _BLOCK_BYTES:
+        if len(main) not in KEY_SIZES or (spec.mode == "xts" and len(key) != 2 * len(main)) or sector_bytes % BLOCK_BYTES:
             message = f"the key of the volume has {len(key)} bytes, which {spec.cipher}-{spec.mode} does not take"
             raise VolumeError(message)
-        self._decrypt_blocks = codebook(main, decrypting=True)
-        self._encrypt_tweak = codebook(key[len(main) :], decrypting=False) if spec.mode == "xts" else None
+        self._decrypt_blocks = codebook(spec.cipher, main, decrypting=True)
+        self._encrypt_tweak = codebook(spec.cipher, key[len(main) :], decrypting=False) if spec.mode == "xts" else None
         iv_key = hashlib.new(spec.iv_hash, key).digest() if spec.iv == "essiv" else main
-        self._encrypt_iv = codebook(iv_key, decrypting=False) if spec.iv in ("essiv", "eboiv") else None
+        if len(iv_key) not in KEY_SIZES:
+            message = f"the hash {spec.iv_hash} makes no key that the initialisation vectors of {spec.cipher} can be made with"
+            raise VolumeError(message)
+        self._encrypt_iv = codebook(spec.cipher, iv_key, decrypting=False) if spec.iv in ("essiv", "eboiv") else None
 
     def decrypt(self, data: bytes, first: int) -> bytes:
         """The plain bytes of whole sectors, the first of which has that number in its initialisation vector."""
@@ -129,14 +128,3 @@ class SectorCipher:
             low = (low << np.uint64(1)) ^ carry
         plain = np.frombuffer(self._decrypt_blocks((blocks ^ tweaks).tobytes()), dtype=np.uint64).reshape(blocks.shape)
         return (plain ^ tweaks).tobytes()
-
-
-def codebook(key: bytes, *, decrypting: bool) -> Callable[[bytes], bytes]:
-    """AES over whole blocks, each by itself. ECB is here the part that other modes are built of, never a mode of ours."""
-    algorithm = Cipher(AES(key), modes.ECB())  # noqa: S305 - see above
-
-    def transform(data: bytes) -> bytes:
-        context = algorithm.decryptor() if decrypting else algorithm.encryptor()
-        return context.update(data) + context.finalize()
-
-    return transform
