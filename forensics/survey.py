@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from forensics.credentials import Credential
     from forensics.disks import Disks
     from forensics.image import Image
-    from forensics.layers.base import Layer, Locked, Member
+    from forensics.layers.base import Layer, Locked, Member, Unclaimed
     from forensics.signatures import Signature
     from forensics.source import ByteSource
 
@@ -126,6 +126,8 @@ class _Surveyor:
         for locked in unfolded.locked:
             self._lock(locked)
         made = [self._derive(derived, snapshot=derived.created is not None) for derived in unfolded.derived]
+        for one in unfolded.unclaimed:
+            self._look(one.volume, self._head(one.volume), one)
         for member in members:
             found = self._found[member.volume]
             if layer.consumes and found.node.found is None and not found.reason:
@@ -170,8 +172,8 @@ class _Surveyor:
             _problem(locked.volume, found.node.size_bytes, locked.code, what=f"{what} ({name})", why=locked.why, advice=locked.advice)
         )
 
-    def _look(self, name: str, head: bytes) -> None:
-        """Looks for filesystems in a volume of its own; else takes it as raw space."""
+    def _look(self, name: str, head: bytes, guess: Unclaimed | None = None) -> None:
+        """Looks for filesystems in a volume of its own; else takes it as raw space, and says what a layer tried on it by guess."""
         found = self._found[name]
         if found.node.size_bytes == 0:
             self._found[name] = replace(found, reason="none of its bytes are in the image")  # the layout has a problem for it
@@ -193,7 +195,7 @@ class _Surveyor:
         except FilesystemError as error:
             filesystems, why = (), str(error)
         if not filesystems:
-            self._not_recognised(name, signature, why)
+            self._not_recognised(name, signature, why, guess)
         elif len(filesystems) == 1 and not filesystems[0].created:
             self._take(name, filesystems[0])
         else:
@@ -249,7 +251,7 @@ class _Surveyor:
         self._tree.put(node)
         self._found[name] = replace(found, node=node, filesystem=known_as, reason=reason)
 
-    def _not_recognised(self, name: str, signature: Signature | None, why: str) -> None:
+    def _not_recognised(self, name: str, signature: Signature | None, why: str, guess: Unclaimed | None) -> None:
         found = self._found[name]
         size = found.node.size_bytes
         known_as = signature.name if signature is not None else None
@@ -276,12 +278,13 @@ class _Surveyor:
             reason = f"{known_as} is not read by this version; its bytes were read as raw space"
             what, cause = f"volume {name} holds {known_as}; no file in it was listed", reason
         else:
-            # TSK tells by the entropy of the first bytes; what looks encrypted may only be compressed.
-            looks_random = "ncrypt" in why
-            guess = "; its bytes look random: it may be encrypted in a way that leaves no mark (VeraCrypt), or compressed"
-            reason = f"no filesystem was recognised{guess if looks_random else ''}; its bytes were read as raw space"
+            # The layer or TSK tells by the entropy of the first bytes; what looks encrypted may only be compressed.
+            looks_random = guess is not None or "ncrypt" in why
+            told = "; its bytes look random: it may be encrypted in a way that leaves no mark (VeraCrypt), or compressed"
+            told += f"; {guess.tried}" if guess is not None else ""
+            reason = f"no filesystem was recognised{told if looks_random else ''}; its bytes were read as raw space"
             what, cause = f"no filesystem was recognised in volume {name}; no file in it was listed", reason if looks_random else why
-            advice = f"if it is encrypted, {_ADVICE_UNLOCK}" if looks_random else advice
+            advice = guess.advice if guess is not None else f"if it is encrypted, {_ADVICE_UNLOCK}" if looks_random else advice
         self._problems.append(_problem(name, size, "volume-not-read", what=what, why=cause, advice=advice))
         self._take_as_raw(name, known_as, reason)
 

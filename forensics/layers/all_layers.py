@@ -16,6 +16,7 @@ from forensics.layers.veracrypt import VeraCrypt
 if TYPE_CHECKING:
     from forensics.layers.base import Layer
 
-ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), VeraCrypt(), Md(), DynamicDisk(), Lvm(), ShadowCopies())
+# VeraCrypt is a guess: a disk of an array that begins with random bytes is the array's.
+ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), Md(), DynamicDisk(), Lvm(), ShadowCopies(), VeraCrypt())
 OF_WHOLE_DISKS = frozenset({DynamicDisk.name})
 """Layers whose members are whole disks, because what they need lies outside of every partition; a disk goes by its largest volume."""

@@ -76,6 +76,21 @@ class Locked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unclaimed:
+    """A volume that may be one of this layer, which nothing shows: it is looked at for a filesystem as any other.
+
+    Attributes:
+        volume: its identifier.
+        tried: what was tried on it, and what was not, as a clause for people. Never a value.
+        advice: what to do next.
+    """
+
+    volume: str
+    tried: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unfolded:
     """What a layer found in its members.
 
@@ -83,11 +98,13 @@ class Unfolded:
         derived: the volumes made, in an order that is stable for the same evidence.
         locked: members that could not be used.
         problems: what else was wrong, each with `volume` set.
+        unclaimed: members that turned out not to be the layer's, or not to be shown to be.
     """
 
     derived: tuple[Derived, ...] = ()
     locked: tuple[Locked, ...] = ()
     problems: tuple[Problem, ...] = ()
+    unclaimed: tuple[Unclaimed, ...] = ()
 
 
 class Layer(Protocol):

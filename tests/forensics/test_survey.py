@@ -7,7 +7,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from running import unpack
+from truecrypt_volume import truecrypt_volume
 
+from forensics.credentials import passphrase_credential
 from forensics.disks import open_disks
 from forensics.survey import survey
 
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from forensics.found_volume import Survey
 
 
-def _survey(path: Path, media: bytes | None = None) -> Survey:
+_EXT4 = ((128 + (34 << 11) + 64) * 512, 8 << 20)  # sample_images/gpt_fat32_ext4.py: where it begins, and its size, bytes
+
+
+def _survey(path: Path, media: bytes | None = None, passphrase: str = "") -> Survey:
     if media is not None:
         path.write_bytes(media)
     with open_disks([path]) as disks:
-        return survey(disks, spool=path.parent)
+        return survey(disks, spool=path.parent, credentials=(passphrase_credential(passphrase),) if passphrase else ())
 
 
 def test_filesystems_and_labels_are_those_that_mkfs_was_told(tmp_path: Path) -> None:
@@ -74,3 +79,26 @@ def test_what_looks_random_is_said_to_be_perhaps_encrypted_and_not_to_be_so(tmp_
     assert not found.volumes[0].encrypted
     assert "may be encrypted" in found.volumes[0].reason
     assert "--credentials" in found.problems[0].advice
+
+
+def test_what_looks_random_and_was_tried_in_vain_is_told_what_was_tried_and_what_was_not(tmp_path: Path) -> None:
+    """A volume with a PIM or of a hash that is not tried looks like one with another passphrase, or like no volume at all."""
+    found = _survey(tmp_path / "random.dd", random.Random(3).randbytes(1 << 20), "my secret")
+    assert [(v.reader, v.encrypted) for v in found.volumes] == [("raw", False)]
+    (problem,) = found.problems
+    assert "tried: 1 passphrase" in problem.why
+    for untried in ("PIM", "Whirlpool", "Streebog", "Kuznyechik", "system encryption", "header copies"):
+        assert untried in problem.why
+    assert "check the passphrase" in problem.advice
+    assert "my secret" not in repr(found)
+    without = _survey(tmp_path / "random.dd")
+    assert "no passphrase or key file was given" in without.problems[0].why
+    assert problem.why != without.problems[0].why
+
+
+def test_a_veracrypt_volume_that_opened_is_not_said_to_hold_nothing(tmp_path: Path) -> None:
+    """The volume is built after TrueCrypt's published format, with an ext4 of mke2fs in it."""
+    ext4 = unpack("gpt-fat32-ext4", tmp_path / "a.dd").read_bytes()[_EXT4[0] : sum(_EXT4)]
+    found = _survey(tmp_path / "container.hc", truecrypt_volume(ext4, b"open sesame"), "open sesame")
+    assert [(v.volume, v.filesystem, v.status) for v in found.volumes] == [("v01", "VeraCrypt", "unfolded"), ("v01.1", "ext4", "read")]
+    assert found.problems == ()
