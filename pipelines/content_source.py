@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from forensics.boundary import attempt
 from forensics.content import BLOCK_BYTES, iter_blocks
 from forensics.errors import ImageReadError, StreamReadError
+from forensics.expansion.encrypted_container import EncryptedContainer
 from forensics.expansion.walk import Content, expand
 from forensics.filesystems.base import Recovery, StreamAddress
 from forensics.filesystems.raw_space import RangeStream
@@ -82,9 +83,10 @@ class MemberWalk:
         wanted = {tuple(row["address_chain"] or ()): number for number, row in enumerate(rows)}
         with self._contents.opened(iter_blocks(stream), None, _no_externals) as (result, content), content.open() as file:
             container = Content(file=file, size=content.size, head=content.head(), mime_type=result.mime_type, name=name)
+            openers = (*OPENERS, EncryptedContainer())
             finder = _Finder(wanted, self._contents, take)
             # Problems stand in the run's tables.
-            for _ in expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=OPENERS):
+            for _ in expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=openers):
                 pass
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from forensics.boundary import attempt
 from forensics.content import iter_blocks
+from forensics.expansion.encrypted_container import EncryptedContainer
 from forensics.filesystems.base import Content, Recovery, StreamAddress
 from forensics.logical.stated import Computed, stated_problem
 from forensics.rule_externals import Externals, filetype_word
@@ -73,7 +74,14 @@ def read_contents(exhibit: OpenExhibit, task: ReadContents, marker: Marker, left
             parts.append(write_batches(context.tables, table.name, task.name, table.schema, rows.table().to_batches()))
     parts += write_problems(context.tables, task.name, context.exhibit, work.problems)
     items = len(filled) + work.entries.count
-    return Receipt(task=task.name, parts=tuple(parts), items=items, bytes_read=work.bytes_read, problems=len(work.problems))
+    return Receipt(
+        task=task.name,
+        parts=tuple(parts),
+        items=items,
+        bytes_read=work.bytes_read,
+        problems=len(work.problems),
+        random_files=replace(work.containers.unopened, example=work.random_example),
+    )
 
 
 class Batch:
@@ -81,6 +89,8 @@ class Batch:
 
     Attributes:
         entries: rows of what was found inside contents; those of the listing are filled in place.
+        containers: opens what may be encrypted containers, and counts those that it did not.
+        random_example: path of the first file of the batch in which it did not; "" if there is none.
     """
 
     def __init__(self, exhibit: OpenExhibit, marker: Marker, left_out: frozenset[int]) -> None:
@@ -90,6 +100,7 @@ class Batch:
         self._last: tuple[tuple[str, StreamAddress], ContentResult] | None = None
         self.entries, self.hits, self.carved = RowBuffer(ENTRIES), RowBuffer(HITS), RowBuffer(CARVED)
         self.problems: list[Problem] = []
+        self.containers, self.random_example = EncryptedContainer(), ""
         self.bytes_read = 0
 
     def fill(self, number: int, row: dict[str, Any]) -> dict[str, Any]:

@@ -43,14 +43,18 @@ def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, conten
     """Goes through everything inside the content of a row, to the depth and within the bounds of the run."""
     context = batch.exhibit.context
     name, head = row["path"].rpartition("/")[2], content.head()
-    if not any(one.recognises(head, result.mime_type, name) for one in OPENERS):
+    openers = (*OPENERS, batch.containers)
+    if not any(one.recognises(head, result.mime_type, name) for one in openers):
         return
+    before = batch.containers.unopened
     with content.open() as file:
         container = Content(file=file, size=content.size, head=head, mime_type=result.mime_type, name=name)
         walk = _Inside(batch, row)
-        for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=OPENERS):
+        for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=openers):
             path = f"{row['path']}//{problem.path}" if problem.path else row["path"]
             batch.problems.append(replace(problem, **{**place_of(row), "path": path}))
+    if not batch.random_example and batch.containers.unopened != before:
+        batch.random_example = row["path"]
 
 
 class _Copy:

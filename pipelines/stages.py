@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from forensics.artifacts.functions import functions_for
+from forensics.expansion.encrypted_container import together
 from forensics.schema import COVERAGE, SOURCES, TABLES, VOLUMES
 from forensics.survey import survey
 from pipelines.batch import SYSTEM_FILE
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from forensics.disks import Disks
     from forensics.errors import Problem
+    from forensics.expansion.encrypted_container import RandomFiles
     from forensics.found_volume import Survey
     from forensics.volume_tree import VolumeNode
     from forensics.yara_rules import RuleSet
@@ -70,6 +72,7 @@ class RunStages:
         self._folder, self._work, self._reporter = folder, work, reporter
         self._survey: Survey | None = None
         self._planned = self._written = 0
+        self._random_files: list[RandomFiles] = []
 
     def do(self, problems: Sequence[Problem]) -> Outcome:
         """Runs all tasks.
@@ -98,6 +101,8 @@ class RunStages:
         assert self._survey is not None, "do() comes first"
         self._reporter.stage("write the ledger and the timeline")
         exhibit = self._request.exhibit
+        random_files = together(self._random_files).problem()
+        write_problems(self._tables, "random-files", exhibit, [random_files] if random_files is not None else [])
         for table in TABLES:
             if not any((self._tables / table.name).glob("part-*.parquet")):
                 write_rows(self._tables, table, "000000", [])
@@ -182,6 +187,7 @@ class RunStages:
 
     def _count(self, receipt: Receipt) -> None:
         self._written += 1
+        self._random_files.append(receipt.random_files)
         self._reporter.advance(items=1, size_bytes=receipt.bytes_read)
 
     def _source_rows(self, checked: Checked, unchanged_check: str) -> list[dict[str, Any]]:

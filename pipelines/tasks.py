@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from forensics.expansion.encrypted_container import RandomFiles
 from pipelines.tables import Part, file_sha256, write_atomically
 
 if TYPE_CHECKING:
@@ -120,13 +121,14 @@ Task = ListVolume | CrossCheck | ReadContents | ReadArtifact | RecogniseSystem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What a finished task wrote: parts with their digests, and how much it did."""
+    """What a finished task wrote: parts with their digests, how much it did, and which files it left that may be encrypted containers."""
 
     task: str
     parts: tuple[Part, ...]
     items: int
     bytes_read: int
     problems: int
+    random_files: RandomFiles = field(default_factory=RandomFiles)
 
     def save(self, folder: Path) -> None:
         """Writes the receipt under CASE/runs/<run>/receipts."""
@@ -146,4 +148,4 @@ def read_receipt(folder: Path, task: Task) -> Receipt | None:
         file = folder / "tables" / part.table / part.name
         if not file.is_file() or file_sha256(file) != part.sha256:
             return None
-    return Receipt(parts=parts, **stored)
+    return Receipt(parts=parts, random_files=RandomFiles(**stored.pop("random_files", {})), **stored)

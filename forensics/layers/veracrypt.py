@@ -92,9 +92,9 @@ def looks_random(head: bytes) -> bool:
     return len(head) >= _JUDGED_BYTES and entropy is not None and entropy >= _LEAST_ENTROPY and identify(head) is None
 
 
-def has_secret(credentials: tuple[Credential, ...], volume: str) -> bool:
-    """Whether there is a passphrase or a key file that may be tried on the volume."""
-    return bool(of_kind(credentials, volume, *_KINDS))
+def secrets_for(credentials: tuple[Credential, ...], volume: str) -> int:
+    """How many secrets would be tried on the volume."""
+    return sum(1 for _ in _secrets(credentials, volume))
 
 
 def _secrets(credentials: tuple[Credential, ...], volume: str) -> Iterator[tuple[str, bytes, bool]]:
