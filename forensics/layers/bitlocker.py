@@ -8,7 +8,7 @@ from forensics.credentials import CredentialKind, of_kind
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Unfolded
 from forensics.layers.bitlocker_volume import BitLockerVolume, recovery_key
-from forensics.layers.locking import locked_volume, unreadable_volume
+from forensics.layers.locking import counted, locked_volume, unreadable_volume
 from forensics.names import escape_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,13 @@ _NAME = "BitLocker"
 # libbde documentation, volume header: the name in the boot sector, and the identifier that a volume To Go carries instead.
 _SIGNATURES = ((3, b"-FVE-FS-"), (424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")))
 _CLEAR_KEY = "clear key"
-_OPENS = "a passphrase, recovery key, startup key file (.BEK) or raw key"
+_ADVICE = "check whether the image is whole; if it is, read the volume with another tool"
+_OPENER = {
+    CredentialKind.PASSPHRASE: "passphrase",
+    CredentialKind.RECOVERY_KEY: "recovery key",
+    CredentialKind.KEY_FILE: "startup key file (.BEK)",
+    CredentialKind.RAW_KEY: "raw key",
+}
 
 
 class BitLocker:
@@ -46,7 +52,7 @@ class BitLocker:
                 volume, kind = _opened(member, usable)
                 source = volume.open() if kind is not None else None
             except (ImageReadError, VolumeError) as error:
-                locked.append(unreadable_volume(member.volume, _NAME, escape_text(str(error)), "check whether the image is whole"))
+                locked.append(unreadable_volume(member.volume, _NAME, escape_text(str(error)), _ADVICE))
                 continue
             if kind is None or source is None:
                 locked.append(_still_locked(member.volume, volume, usable))
@@ -97,13 +103,28 @@ def _what(volume: BitLockerVolume, kind: str) -> str:
     return f"BitLocker volume, {state}{changing}{suspended}"
 
 
-def _still_locked(volume: str, bitlocker: BitLockerVolume, tried: tuple[Credential, ...]) -> Locked:
+def _still_locked(volume: str, bitlocker: BitLockerVolume, given: tuple[Credential, ...]) -> Locked:
+    """The volume that nothing opened. What its metadata hold no protector for cannot have been tried, and is not called wrong."""
     protectors = bitlocker.protectors()
+    opens = [name for kind, name in _OPENER.items() if kind is CredentialKind.RAW_KEY or not protectors or _has(protectors, name)]
+    tried = tuple(one for one in given if _OPENER[one.kind] in opens)
+    untried = tuple(one for one in given if _OPENER[one.kind] not in opens)
     states = [f"what opens it: {', '.join(protectors)}"] if protectors else []
+    if untried:
+        states.append(f"nothing to try on it: {counted(untried)}")
     misshapen = sum(one.kind is CredentialKind.RECOVERY_KEY and recovery_key(one.text) is None for one in tried)
     if misshapen:
         states.append(f"{misshapen} of the recovery keys given has not the eight groups of six digits of BitLocker's")
-    return locked_volume(volume, _NAME, tried=tried, opens=_OPENS, state="; ".join(states))
+    if bitlocker.failures:
+        states.append(f"not all could be tried, because its metadata or the library gave out ({', '.join(sorted(bitlocker.failures))})")
+        return unreadable_volume(
+            volume, _NAME, f"no credential that could be tried opens it (given: {counted(given)}); {'; '.join(states)}"
+        )
+    return locked_volume(volume, _NAME, tried=tried, opens=f"a {' or '.join(opens)}", state="; ".join(states))
+
+
+def _has(protectors: tuple[str, ...], name: str) -> bool:
+    return any(one.partition(" {")[0] == name for one in protectors)
 
 
 def _altered(volume: str) -> Problem:

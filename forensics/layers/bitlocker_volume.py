@@ -102,6 +102,8 @@ class BitLockerVolume:
             message = "it was being encrypted on write, and the bitmaps that say which parts are encrypted are not there or damaged"
             raise VolumeError(message)
         self.is_altered = False
+        self.failures: set[str] = set()
+        """What kept passphrases and recovery keys from being tried to the end, as names of exceptions; a wrong one is none."""
 
     def has_clear_key(self) -> bool:
         """Whether the key lies on the volume in the clear: protection was suspended."""
@@ -126,10 +128,10 @@ class BitLockerVolume:
     def unlock(self, credential: Credential) -> bool:
         """Whether the credential opens the volume; then its bytes can be had."""
         if credential.kind is CredentialKind.PASSPHRASE:
-            return self._try(self._bde.unlock_with_passphrase, credential.text)
+            return self._try_secret(self._bde.unlock_with_passphrase, credential.text)
         if credential.kind is CredentialKind.RECOVERY_KEY:
             key = recovery_key(credential.text)
-            return key is not None and self._try(self._bde.unlock_with_recovery_password, key)
+            return key is not None and self._try_secret(self._bde.unlock_with_recovery_password, key)
         if credential.kind is CredentialKind.KEY_FILE:
             return self._try(self._bde.unlock_with_bek, BytesIO(credential.value))
         return (
@@ -151,10 +153,23 @@ class BitLockerVolume:
             raise VolumeError(message) from None
         return UnitSource(plain.read, size=self._source.size, alignment=plain.alignment)
 
-    def _try(self, step: Any, *values: Any) -> bool:
-        """Whether the step of the library succeeds. What it raises may quote a secret, so it is dropped."""
+    def _try_secret(self, step: Any, secret: str) -> bool:
+        """Whether the secret opens the volume. The library says ValueError of a wrong one; anything else kept it from being tried."""
+
+        def unlock() -> Any:
+            try:
+                return step(secret)
+            except ValueError:
+                return False
+
+        return self._try(unlock, failures=self.failures)
+
+    def _try(self, step: Any, *values: Any, failures: set[str] | None = None) -> bool:
+        """Whether the step of the library succeeds. What it raises may quote a secret, so only its name goes into `failures`."""
         outcome: list[Any] = []
         error = attempt(lambda: outcome.append(step(*values)), passing=(ImageReadError,))
+        if error is not None and failures is not None:
+            failures.add(type(error).__name__)
         if error is not None or outcome[0] is False:
             return False
         if self._bde.unlocked and self._bde._vmk is not None:  # noqa: SLF001 - the library checks and drops the answer
@@ -186,6 +201,9 @@ class BitLockerVolume:
         key, kind = self._bde._fvek, self._bde._fvek_type  # noqa: SLF001 - the library hands them to its own cipher only
         if key is None:
             message = "it is locked"
+            raise VolumeError(message)
+        if kind not in CIPHER_MAP:
+            message = f"its sectors are encrypted in a way that is not decrypted by this version ({kind})"
             raise VolumeError(message)
         name, mode, bits, iv = CIPHER_MAP[kind].split("-")
         size = self._sector_bytes

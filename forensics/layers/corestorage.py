@@ -69,10 +69,10 @@ class CoreStorage:
         if not derived.key:
             try:
                 volume = read_filevault(member.source)
+                key = next((key for one in usable if (key := volume.key(one.value))), None)
             except ImageReadError as error:
                 message = f"volume {member.volume}: its FileVault metadata cannot be read: {error}"
                 raise VolumeError(message) from error
-            key = next((key for one in usable if (key := volume.key(one.value))), None)
             if key is not None:
                 return volume.plain(member.source, key)
         else:
@@ -86,7 +86,12 @@ class CoreStorage:
 
 def _common(member: Member, volume: FileVault, usable: tuple[Credential, ...]) -> Derived | Locked:
     """A volume of the common shape."""
-    opener = next((one for one in usable if volume.key(one.value) is not None), None)
+    if not volume.wrapped_keks:
+        return unreadable_volume(member.volume, _NAME, "its metadata hold no key that a passphrase or a recovery key could open")
+    try:
+        opener = next((one for one in usable if volume.key(one.value) is not None), None)
+    except VolumeError as error:
+        return unreadable_volume(member.volume, _NAME, str(error))
     if opener is None:
         return locked_volume(member.volume, _NAME, tried=usable, opens=_OPENS)
     return Derived(
@@ -112,7 +117,7 @@ def _volume(member: Member, opened: _Group, number: int, usable: tuple[Credentia
     logical = opened.logical(number)
     kind, failure = tried(lambda: _unlock(logical, usable))
     if failure is not None:
-        return unreadable_volume(member.volume, _NAME, f"logical volume {number + 1} cannot be read ({type(failure).__name__})")
+        return unreadable_volume(member.volume, _NAME, f"logical volume {number + 1} cannot be read or unlocked ({type(failure).__name__})")
     if kind is None:
         return locked_volume(member.volume, _NAME, tried=usable, opens=_OPENS)
     return Derived(
@@ -155,13 +160,21 @@ class _LogicalSource(LibrarySource):
 
 
 def _unlock(logical: Any, usable: tuple[Credential, ...]) -> str | None:
-    """Kind of the credential that opens the volume; "" where none is needed, None where none fits."""
+    """Kind of the credential that opens the volume; "" where none is needed, None where none fits.
+
+    Raises:
+        Exception: none fits, and the library gave out over one of them, so that none can be called wrong.
+    """
     if not logical.is_locked():
         return ""
+    failure: Exception | None = None
     for credential in usable:
         set_secret = logical.set_password if credential.kind is CredentialKind.PASSPHRASE else logical.set_recovery_password
         set_secret(credential.text)
         opened, error = tried(logical.unlock)
         if error is None and opened and not logical.is_locked():
             return str(credential.kind)
+        failure = failure or error
+    if failure is not None:
+        raise failure
     return None

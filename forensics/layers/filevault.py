@@ -64,13 +64,21 @@ class FileVault:
     fault: str
 
     def key(self, secret: bytes) -> bytes | None:
-        """The volume's key, or None if the passphrase or recovery key does not open it."""
+        """The volume's key, or None if the passphrase or recovery key does not open it.
+
+        Raises:
+            VolumeError: it fits, and the key that it leads to is damaged.
+        """
         for salt, rounds, wrapped in self.wrapped_keks:
             try:
                 kek = aes_key_unwrap(hashlib.pbkdf2_hmac("sha256", secret, salt, rounds, _KEY_BYTES), wrapped)
-                first = aes_key_unwrap(kek, self.wrapped_key)
             except InvalidUnwrap:
                 continue
+            try:
+                first = aes_key_unwrap(kek, self.wrapped_key)
+            except InvalidUnwrap:
+                message = "a credential fits, and the volume's key that it should open is damaged"
+                raise VolumeError(message) from None
             return first + hashlib.sha256(first + self.family).digest()[:_KEY_BYTES]
         return None
 

@@ -67,6 +67,22 @@ def test_a_volume_that_stays_locked_says_what_would_open_it(corpus_image: Callab
 
 
 @pytest.mark.corpus
+def test_what_the_volume_has_no_protector_for_is_not_called_wrong(corpus_image: Callable[[str], Path]) -> None:
+    """cryptsetup bitlkDump shows a passphrase and a recovery key as protectors of this volume, and no startup key."""
+    source = FileBytes(corpus_image("bitlk-aes-xts-128"))
+    key_file = Credential(kind=CredentialKind.KEY_FILE, value=b"some file")
+    (locked,) = BitLocker().unfold(members(source), (key_file,)).locked
+    assert locked.code == "volume-encrypted"
+    assert "nothing to try on it: 1 key-file" in locked.why
+    assert "startup key" not in locked.advice
+    assert "recovery key" in locked.advice
+    wrong = Credential(kind=CredentialKind.PASSPHRASE, value=b"tortoise")
+    (locked,) = BitLocker().unfold(members(source), (wrong, key_file)).locked
+    assert (locked.code, "tried: 1 passphrase)" in locked.why) == ("credential-wrong", True)
+    source.close()
+
+
+@pytest.mark.corpus
 def test_damaged_metadata_are_said(corpus_image: Callable[[str], Path]) -> None:
     source = FileBytes(corpus_image("bitlk-aes-xts-128"))
     head = source.read_at(0, 1 << 16)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from layer_members import Bytes, FileBytes, members, opened, recognised
 from forensics.credentials import Credential, CredentialKind
 from forensics.errors import ImageReadError, VolumeError
 from forensics.layers.corestorage import CoreStorage
+from forensics.layers.filevault import read_filevault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +61,17 @@ def test_a_volume_that_stays_locked_says_so_without_a_secret(corpus_image: Calla
     with pytest.raises(VolumeError) as raised:
         opened(CoreStorage(), derived, found, wrong)
     assert "giraffe" not in "".join(traceback.format_exception(raised.value))
+    source.close()
+
+
+@pytest.mark.corpus
+def test_a_passphrase_that_fits_is_not_called_wrong_where_the_key_behind_it_is_damaged(corpus_image: Callable[[str], Path]) -> None:
+    """RFC 3394: unwrapping checks itself, so a passphrase whose own key unwraps is the right one."""
+    source = FileBytes(corpus_image("fvault2-small"))
+    volume = replace(read_filevault(source), wrapped_key=bytes(24))
+    with pytest.raises(VolumeError, match="a credential fits"):
+        volume.key(b"heslo123")
+    assert volume.key(b"giraffe") is None
     source.close()
 
 
