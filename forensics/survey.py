@@ -281,9 +281,9 @@ class _Surveyor:
             # The layer or TSK tells by the entropy of the first bytes; what looks encrypted may only be compressed.
             looks_random = guess is not None or "ncrypt" in why
             told = "; its bytes look random: it may be encrypted in a way that leaves no mark (VeraCrypt), or compressed"
-            told += f"; {guess.tried}" if guess is not None else ""
             reason = f"no filesystem was recognised{told if looks_random else ''}; its bytes were read as raw space"
             what, cause = f"no filesystem was recognised in volume {name}; no file in it was listed", reason if looks_random else why
+            cause = f"{cause}; {guess.tried}" if guess is not None else cause
             advice = guess.advice if guess is not None else f"if it is encrypted, {_ADVICE_UNLOCK}" if looks_random else advice
         self._problems.append(_problem(name, size, "volume-not-read", what=what, why=cause, advice=advice))
         self._take_as_raw(name, known_as, reason)
