@@ -149,7 +149,8 @@ ENTRIES = Table(
             "recovery",
             TEXT,
             "how it came to light: allocated, deleted metadata, deleted name (its metadata is another file's now), orphan, slack, "
-            "unallocated, carved, archive member, or shadow copy (allocated in an earlier state)",
+            "unallocated, in no file (in use, or not known to be free, and no listed file's), carved, archive member, or shadow copy "
+            "(allocated in an earlier state)",
             required=True,
         ),
         column("overwritten", pa.bool_(), "of what is deleted: whether blocks of it belong to something else now; null where not known"),

@@ -22,7 +22,8 @@ NOTHING: dict[str, Any] = dict.fromkeys(FILLED)
 EMPTY_ROW: dict[str, Any] = dict.fromkeys(ENTRIES.schema.names)
 _PLACE = ("volume", "metadata_address", "stream", "path")
 # What is left of these is identified by what is left; anything else is only what it is as a whole.
-_REMAINS = (Recovery.DELETED, Recovery.ORPHAN, Recovery.UNALLOCATED, Recovery.SLACK, Recovery.CARVED)
+_REMAINS = (Recovery.DELETED, Recovery.ORPHAN, Recovery.UNALLOCATED, Recovery.UNOWNED, Recovery.SLACK, Recovery.CARVED)
+_SPACE = (Recovery.UNALLOCATED, Recovery.UNOWNED, Recovery.SLACK)
 
 
 def place_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def content_columns(row: dict[str, Any], result: ContentResult) -> dict[str, Any
     """The columns FILLED of the row."""
     identified = is_identified(row, result)
     scanned = result.scan in ("complete", "partial")
-    named = not row["stream"] and row["recovery"] not in (Recovery.UNALLOCATED, Recovery.SLACK)
+    named = not row["stream"] and row["recovery"] not in _SPACE
     return {
         "bytes_read": result.bytes_read,
         "md5": result.md5 if identified else None,

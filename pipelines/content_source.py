@@ -36,7 +36,7 @@ FROM (SELECT * FROM entries e WHERE {condition}) e
 LEFT JOIN carved c ON e.attribute_type IS NULL AND c.path = split_part(e.path, '//', 1) AND c.volume = e.volume
     AND c.stream = e.stream AND c.metadata_address IS NOT DISTINCT FROM e.metadata_address
 LEFT JOIN entries o ON o.path = c.found_in AND o.volume = c.volume AND o.stream = c.stream
-    AND o.metadata_address IS NOT DISTINCT FROM c.metadata_address AND o.recovery IN ('unallocated', 'slack')
+    AND o.metadata_address IS NOT DISTINCT FROM c.metadata_address AND o.recovery IN ('unallocated', 'in no file', 'slack')
 """
 """SQL that selects rows with the place of what holds them: `columns` of e, and a `condition` on e."""
 WITHOUT_CARVED = "SELECT {columns}, NULL AS found_in FROM entries e WHERE {condition}"

@@ -44,7 +44,7 @@ _NEEDED = [
     *("start_byte", "content"),
 ]
 _WINDOWS = ("ntfs", "fat12", "fat16", "fat32", "exfat")
-_SPACE = (Recovery.UNALLOCATED, Recovery.SLACK)
+_SPACE = (Recovery.UNALLOCATED, Recovery.UNOWNED, Recovery.SLACK)
 # What a process does with a row, one after the other, each an item that it may die at without the others' being lost.
 _STEPS = 3
 _READ, _CARVE, _EXPAND = range(_STEPS)

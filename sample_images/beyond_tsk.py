@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sample_images.commands import blank, mounted, pack, run, write_all
 from sample_images.stated import letter, noise, stated
+from sample_images.unowned import rows_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +47,7 @@ class FilledSample:
         has_links: whether the symbolic link went in.
         has_times: whether the times did.
         longest_name: characters of the longest name that it takes.
+        block: bytes a block of a file's; 0 where contents do not stand in the image as they are.
     """
 
     NAME: str
@@ -55,6 +57,7 @@ class FilledSample:
     has_links: bool = True
     has_times: bool = True
     longest_name: int = 255
+    block: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -89,6 +92,13 @@ class FilledSample:
             "volumes": (("start_byte",), [{"start_byte": 0, "kind": "volume", "filesystem": self.filesystem, "status": "read"}]),
             "entries": (("volume", "path", "stream"), rows),
         }
+
+    def unowned(self, media: bytes) -> list[Row]:
+        """Rows for what no file has: all but the blocks in which the contents stand; of a log, all of it."""
+        if not self.block:
+            return []
+        placed = [] if self.filesystem == "jffs2" else [one.content for one in self.files()]
+        return rows_around(media, placed, self.block)
 
     def _row(self, path: str, one: StatedFile) -> Row:
         row: Row = {"volume": "v01", "path": path, "stream": "", "kind": "file", "recovery": "allocated", "size": len(one.content)}
@@ -137,7 +147,7 @@ def _udf(source: Path, image: Path) -> None:
     run("genisoimage", "-quiet", "-udf", "-allow-limited-size", "-r", "-J", "-joliet-long", "-V", "EVIDEX", "-o", image, source)
 
 
-XFS = FilledSample(NAME="xfs", filesystem="xfs", make=_xfs, copies={})
+XFS = FilledSample(NAME="xfs", filesystem="xfs", make=_xfs, copies={}, block=4096)
 BTRFS = FilledSample(
     NAME="btrfs",
     filesystem="btrfs",
@@ -145,6 +155,6 @@ BTRFS = FilledSample(
     copies={"subvolume/readme.txt": "readme.txt", "snapshot/readme.txt": "readme.txt"},
 )
 SQUASHFS = FilledSample(NAME="squashfs", filesystem="squashfs", make=_squashfs, copies={})
-JFFS2 = FilledSample(NAME="jffs2", filesystem="jffs2", make=_jffs2, copies={})
+JFFS2 = FilledSample(NAME="jffs2", filesystem="jffs2", make=_jffs2, copies={}, block=4096)
 # genisoimage leaves symbolic links out of UDF, cuts long names, and writes times in the zone of the machine.
-UDF = FilledSample(NAME="udf", filesystem="udf", make=_udf, copies={}, has_links=False, has_times=False, longest_name=100)
+UDF = FilledSample(NAME="udf", filesystem="udf", make=_udf, copies={}, has_links=False, has_times=False, longest_name=100, block=2048)

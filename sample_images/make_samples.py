@@ -79,7 +79,7 @@ def regenerate(name: str, target: Path) -> None:
             rows=[oracles.source_row(image, files)],
         )
         if hasattr(sample, "expected"):
-            _write_stated(target, sample, image.stat().st_size)
+            _write_stated(target, sample, image)
             return
         write_expected(
             target / "volumes.jsonl",
@@ -99,6 +99,8 @@ def regenerate(name: str, target: Path) -> None:
                 rows=space,
                 complete=False,
             )
+        if unowned := oracles.unowned_rows_of(image):
+            _write_unowned(target, "blkls, istat, fls", tsk, unowned)
         entries = oracles.entry_rows(image, stated)
         hits = oracles.hit_rows(image, entries, RULES)
     for entry in entries:
@@ -110,7 +112,7 @@ def regenerate(name: str, target: Path) -> None:
         tool="fls, istat, icat (odd names and times as stated)",
         version=tsk,
         rows=entries,
-        leaves_out={"recovery": ["slack", "unallocated", "carved", "archive member"]},  # fls lists none of these
+        leaves_out={"recovery": ["slack", "unallocated", "in no file", "carved", "archive member"]},  # fls lists none of these
     )
     write_expected(
         target / "hits.jsonl",
@@ -125,13 +127,22 @@ def regenerate(name: str, target: Path) -> None:
         write_expected(target / f"{full}.jsonl", table=full, key=key, tool="statement in sample_images", version="", rows=rows)
 
 
-def _write_stated(target: Path, sample: Any, size: int) -> None:
-    """What was put in, where no tool lists what is in the image: one volume over all `size` bytes of it."""
+def _write_unowned(target: Path, tool: str, version: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    path, key = target / "in_no_file.jsonl", ("volume", "recovery", "start_byte")
+    write_expected(path, table="entries", key=key, tool=tool, version=version, rows=rows, complete=False)
+
+
+def _write_stated(target: Path, sample: Any, image: Path) -> None:
+    """What was put in, where no tool lists what is in the image: one volume over all of it."""
     for table, (key, rows) in sample.expected().items():
-        of_all = [{**row, "size_bytes": size} for row in rows] if table == "volumes" else rows
+        of_all = [{**row, "size_bytes": image.stat().st_size} for row in rows] if table == "volumes" else rows
         complete = table == "volumes" or getattr(sample, "is_complete", False)
+        # What was put in says nothing of what the filesystem made for itself.
+        left_out = {"leaves_out": {"recovery": ["in no file"]}} if complete and table == "entries" else {}
         path = target / f"{table}.jsonl"
-        write_expected(path, table=table, key=key, tool="statement in sample_images", version="", rows=of_all, complete=complete)
+        write_expected(path, table=table, key=key, tool="statement in sample_images", version="", rows=of_all, complete=complete, **left_out)
+    if unowned := getattr(sample, "unowned", lambda _: [])(image.read_bytes()):
+        _write_unowned(target, "statement in sample_images, found in the image", "", unowned)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sample_images.commands import SECTOR, run
 from sample_images.istat import istat_columns, time_text
+from sample_images.unowned import unowned_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,6 +116,15 @@ def space_rows(image: Path) -> list[Row]:
             rest = run("img_cat", "-s", str(behind), "-e", str(end - 1), image)
             rows.append({"volume": one["volume"], "recovery": "slack", **_size_and_digest(rest)})
     return rows
+
+
+def unowned_rows_of(image: Path) -> list[Row]:
+    """Rows for the table entries of what is in use and no file has, in every volume."""
+    return [
+        row
+        for one in volumes(image)[1]
+        for row in unowned_rows(image, volume=one.name, filesystem=one.filesystem, start_byte=one.start_byte, size_bytes=one.size_bytes)
+    ]
 
 
 def _size_and_digest(content: bytes) -> Row:

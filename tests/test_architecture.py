@@ -74,10 +74,12 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "dissect.squashfs": ("forensics/filesystems/squashfs_tree.py",),
     # It runs dissect over an exhibit, and makes the filesystem that dissect reads of files that are no disk.
     "dissect.target": ("forensics/artifacts/dissect_source.py", "forensics/artifacts/logical_source.py"),
-    # AlignedStream, the stream that dissect asks for; CRC-32C; the decoders of LZO, LZ4, Snappy and LZFSE, each where it is needed.
+    # AlignedStream, the stream that dissect asks for, and RunlistStream, one that it gives; CRC-32C; the decoders of LZO, LZ4, Snappy and
+    # LZFSE, each where it is needed.
     "dissect.util": (
         "forensics/containers/aff4_streams.py",
         "forensics/containers/dmg_lzfse.py",
+        "forensics/filesystems/bounded_stream.py",
         "forensics/filesystems/btrfs_extents.py",
         "forensics/filesystems/checksums.py",
         "forensics/filesystems/jffs2_tree.py",
@@ -105,6 +107,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
         "forensics/entropy.py",
         "forensics/ewf_chunks.py",
         "forensics/filesystems/allocation/",
+        "forensics/filesystems/unowned.py",
         "forensics/layers/",
     ),
     "platformdirs": ("chain_of_custody/identity.py",),

@@ -15,7 +15,7 @@ from dissect.apfs.apfs import APFS
 from dissect.apfs.cursor import Cursor
 from dissect.apfs.objects import BTreeNode
 from dissect.apfs.stream import DecmpfsStream
-from dissect.apfs.util import cmp_omap
+from dissect.apfs.util import cmp_omap, fletcher64
 
 from forensics.boundary import attempt
 from forensics.credentials import CredentialKind, of_kind
@@ -103,10 +103,39 @@ class ApfsContainer:
             FilesystemError: it is damaged.
         """
         _check_superblock(source.read_at(0, _SMALLEST_BLOCK))
+        self._source = source
         self._apfs: Any = _called(lambda: APFS(SourceStream(source)))
         self.block_size = int(self._apfs.block_size)
         self.size = self.block_size * int(self._apfs.block_count)
+        self.superblock = bytes(self._apfs.sb.block)
         self.volumes: tuple[Any, ...] = tuple(_called(self._read_volumes))
+
+    def block_at(self, block: int, count: int = 1) -> bytes:
+        """Blocks of the container.
+
+        Raises:
+            StreamReadError: it does not have them.
+            ImageReadError: they cannot be read.
+        """
+        length = count * self.block_size
+        data = self._source.read_at(block * self.block_size, length) if 0 <= block * self.block_size < self._source.size else b""
+        if len(data) < length:
+            message = f"the container has no block {block}"
+            raise StreamReadError(message)
+        return data
+
+    def object_at(self, block: int, count: int, kind: int) -> bytes:
+        """The object of that type (OBJECT_TYPE_…) at a block, its checksum verified.
+
+        Raises:
+            StreamReadError: there is none, or it is damaged.
+            ImageReadError: it cannot be read.
+        """
+        raw = self.block_at(block, count)
+        if fletcher64(raw[8:]) != int.from_bytes(raw[:8], "little") or int.from_bytes(raw[24:26], "little") != kind:
+            message = f"block {block} of the container is damaged, or is no object of type {kind}"
+            raise StreamReadError(message)
+        return raw
 
     def _read_volumes(self) -> list[Any]:
         from dissect.apfs.objects.fs import FS

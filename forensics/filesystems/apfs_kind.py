@@ -5,19 +5,23 @@ A volume's selector is its UUID; a snapshot's is that, "@" and the number of its
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from forensics.errors import FilesystemError
+from forensics.filesystems.allocation.apfs_space import ApfsSpace
+from forensics.filesystems.allocation.unallocated_runs import Allocation
 from forensics.filesystems.apfs_container import MAGIC, ApfsContainer, identifier_of, name_of
 from forensics.filesystems.apfs_tree import ApfsTree
 from forensics.filesystems.found import FoundFilesystem
 from forensics.filesystems.tree_reader import TreeReader, opened
+from forensics.filesystems.tree_space import TreeSpace
+from forensics.filesystems.unallocated import UnallocatedSpace, VolumeBlocks
 from forensics.names import escape_text
 from forensics.timestamps import from_unix
 
 if TYPE_CHECKING:
     from forensics.credentials import Credential
-    from forensics.filesystems.apfs_container import ApfsVolume
     from forensics.source import ByteSource
 
 _SEPARATOR = "@"
@@ -47,18 +51,25 @@ def open_apfs(source: ByteSource, found: FoundFilesystem, volume: str, credentia
     """
     container = ApfsContainer(source)
     identifier, _, transaction = found.selector.partition(_SEPARATOR)
+    first = ""  # the first volume that is not locked: the container's free blocks are listed with it
     for one in container.volumes:
+        _, locked = container.unlock(one, volume, credentials)
+        first = first or ("" if locked else identifier_of(one))
         if identifier_of(one) == identifier:
-            _, locked = container.unlock(one, volume, credentials)
             if locked:
                 raise FilesystemError(locked)
-            return _reader(source, container.open(one, int(transaction) if transaction else None))
+            state = container.open(one, int(transaction) if transaction else None)
+            free = partial(_free_space, source, container) if identifier == first and not transaction else None
+            return TreeReader(opened("apfs", partial(ApfsTree, source, state)), TreeSpace(volume=source, begin_free=free))
     message = f"the container has no volume {identifier}"
     raise FilesystemError(message)
 
 
-def _reader(source: ByteSource, volume: ApfsVolume) -> TreeReader:
-    return TreeReader(opened("apfs", lambda: ApfsTree(source, volume)))
+def _free_space(source: ByteSource, container: ApfsContainer) -> UnallocatedSpace:
+    blocks = VolumeBlocks(
+        volume=source, volume_bytes=source.size, block_size=container.block_size, block_count=container.size // container.block_size
+    )
+    return UnallocatedSpace(blocks, Allocation(ApfsSpace(container)))
 
 
 def _found(container: ApfsContainer, one: Any, volume: str, credentials: tuple[Credential, ...]) -> list[FoundFilesystem]:

@@ -36,6 +36,7 @@ class Recovery(StrEnum):
     ORPHAN = "orphan"
     SLACK = "slack"
     UNALLOCATED = "unallocated"
+    UNOWNED = "in no file"
     CARVED = "carved"
     MEMBER = "archive member"
     SHADOW_COPY = "shadow copy"
@@ -85,8 +86,8 @@ class Entry:
         name_times: NTFS $FILE_NAME; None elsewhere.
         overwritten: of a deleted or orphan stream, whether some of its blocks are allocated to others by now, so that its content is not
             what it was; None where that is not known or does not apply.
-        start_byte: first byte of a stream that lies in one piece, counted from the start of its volume: of slack and of unallocated
-            space; None for others.
+        start_byte: first byte of a stream that lies in one piece, counted from the start of its volume: of slack, of unallocated
+            space and of what is in no file; None for others.
         original_path: of a file in a recycle bin, and of what lies in a folder there: where it was deleted from, as the bin states it.
     """
 
@@ -121,7 +122,7 @@ class ListingLimits:
         orphans: how many orphan entries are listed.
         orphan_bytes: how many bytes of orphan contents are read.
         slack: whether file slack is listed that is not all zero.
-        unallocated: whether unallocated space is listed, and what lies behind the filesystem in its volume.
+        unallocated: whether unallocated space is listed, what lies behind the filesystem in its volume, and what is in no file.
         overwritten: whether it is found out of deleted streams if their blocks belong to others by now.
         attributes: whether extended attributes are listed as streams.
     """

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dissect.util.stream import RunlistStream
+
 from forensics.errors import StreamReadError
 from forensics.source import SourceStream
 
@@ -43,9 +45,17 @@ class BoundedStream(SourceStream):
 class BoundedContent:
     """A content that a library gives as a file object over a bounded stream."""
 
-    def __init__(self, disk: BoundedStream, file: Any, size: int) -> None:
-        self._disk, self._file = disk, file
+    def __init__(self, disk: BoundedStream, file: Any, size: int, first_byte: int = 0) -> None:
+        """`first_byte`: where in the volume the library's block 0 lies."""
+        self._disk, self._file, self._first_byte = disk, file, first_byte
         self.size = size
+
+    def places(self) -> list[tuple[int, int]]:
+        """See Placed. Of a content that the library unpacks it does not say."""
+        if not isinstance(self._file, RunlistStream):
+            return []
+        unit = int(self._file.block_size)
+        return [(self._first_byte + int(first) * unit, int(count) * unit) for first, count in self._file.runlist if first is not None]
 
     def read_at(self, offset: int, length: int) -> bytes:
         """The bytes, as many as the library gives at once at most; GuardedStream makes errors of fewer."""

@@ -137,11 +137,11 @@ class ChunkMap:
         self._chunks[start] = _Chunk(length, () if striped else here, missing)
         self._starts = sorted(self._chunks)
 
-    def read(self, address: int, length: int) -> list[bytes]:
-        """The copies of `length` bytes from a logical address, at least one; they may differ, if one is damaged.
+    def places(self, address: int, length: int) -> list[tuple[int, int]]:
+        """Where the copies of those bytes lie on this device, at least one: (first byte, `length`).
 
         Raises:
-            StreamReadError: no copy lies on this device, or it ends before.
+            StreamReadError: none lies on this device.
         """
         number = bisect_right(self._starts, address) - 1
         start = self._starts[number] if number >= 0 else 0
@@ -151,7 +151,15 @@ class ChunkMap:
             raise StreamReadError(message)
         if not chunk.places:
             raise StreamReadError(chunk.missing)
-        copies = [self._source.read_at(place + address - start, length) for place in chunk.places]
+        return [(place + address - start, length) for place in chunk.places]
+
+    def read(self, address: int, length: int) -> list[bytes]:
+        """The copies of `length` bytes from a logical address, at least one; they may differ, if one is damaged.
+
+        Raises:
+            StreamReadError: no copy lies on this device, or it ends before.
+        """
+        copies = [self._source.read_at(place, length) for place, _ in self.places(address, length)]
         whole = [copy for copy in copies if len(copy) == length]
         if not whole:
             message = f"logical address {address} lies beyond the end of the volume"

@@ -18,7 +18,7 @@ from forensics.errors import StreamReadError
 from forensics.expansion.zstandard import zstd_decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from forensics.filesystems.btrfs_chunks import ChunkMap
 
@@ -60,6 +60,14 @@ class BtrfsStream:
         self._extents = extents
         self._starts = [one.start for one in extents]
         self._decoded = lru_cache(_EXTENTS_KEPT)(self._decode)
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """See Placed; of an extent of which the file uses a part, that part, if it is not compressed."""
+        for extent in self._extents:
+            if extent.inline is None and extent.compression == _PLAIN:
+                yield from self._chunks.places(extent.place + extent.offset, extent.length)
+            elif extent.inline is None:
+                yield from self._chunks.places(extent.place, extent.stored)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes `stream[offset : offset + length]`, fewer only at its end.

@@ -108,7 +108,8 @@ class FatDissectTree:
         if entry.is_directory():
             message = f"the entry at byte {address.metadata_address * _ENTRY_BYTES} of the volume is no file's"
             raise StreamReadError(message)
-        return BoundedContent(self._disk, entry.open(), int(entry.size))
+        first_byte = int(self._fs.first_data_sector) * int(self._fs.sector_size)
+        return BoundedContent(self._disk, entry.open(), int(entry.size), first_byte)
 
     def _entry(self, number: int) -> Any:
         self._renew()

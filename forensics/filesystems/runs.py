@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from forensics.errors import StreamReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from forensics.source import ByteSource
 
@@ -31,6 +31,10 @@ class RunStream:
         self._runs = sorted(run for run in runs if run.place is not None)
         self._starts = [run.start for run in self._runs]
         self.size = size
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """See Placed."""
+        return ((run.place, run.length) for run in self._runs if run.place is not None)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes `stream[offset : offset + length]`, fewer only at its end.
@@ -69,6 +73,10 @@ class BytesStream:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size = len(data)
+
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """See Placed: none, it is part of its metadata."""
+        return ()
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes `stream[offset : offset + length]`, fewer only at its end."""

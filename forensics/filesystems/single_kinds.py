@@ -21,6 +21,7 @@ from forensics.filesystems.ntfs_dissect_tree import NtfsDissectTree
 from forensics.filesystems.qnx4_tree import Qnx4Tree, is_qnx4
 from forensics.filesystems.squashfs_tree import SquashFsTree
 from forensics.filesystems.tree_reader import TreeReader, opened
+from forensics.filesystems.tree_space import TreeSpace
 from forensics.filesystems.udf_tree import UdfTree
 from forensics.filesystems.udf_volume import is_udf
 from forensics.filesystems.ufs_dissect_tree import UfsDissectTree
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from forensics.source import ByteSource
 
 _FFS = (b"\x54\x19\x01\x00", b"\x19\x01\x54\x19", b"\x00\x01\x19\x54", b"\x19\x54\x01\x19")
+_SECTOR_BYTES = 512
 _VMFS = b"\x0d\xd0\x01\xc0"  # the volume manager's magic number, as dissect.vmfs has it
 
 
@@ -157,7 +159,9 @@ def open_single(source: ByteSource, found: FoundFilesystem) -> TreeReader:
     """
     for kind in (*OWN, *ALSO_OF_TSK):
         if (kind.name, kind.reader) == (found.filesystem, found.reader):
-            return TreeReader(_begin(kind, source))
+            # Clusters of FAT do not begin at multiples of their size.
+            unit = found.block_size if found.block_size and kind.name != "fat" else _SECTOR_BYTES
+            return TreeReader(_begin(kind, source), TreeSpace(volume=source, unit_bytes=unit))
     message = f"the reader {found.reader} does not know {found.filesystem}"
     raise FilesystemError(message)
 

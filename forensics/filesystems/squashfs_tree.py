@@ -163,6 +163,10 @@ class _FileStream:
         sizes = (size & _STORED_BITS for size in self._stored if size is not None)
         self._places = list(accumulate(sizes, initial=int(self._header.start_block)))
 
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """See Placed: the whole filesystem, for a compressed part of it has no bytes of one file."""
+        return ((0, int(self._fs.size)),)
+
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes `stream[offset : offset + length]`, fewer only at its end."""
         end = min(offset + length, self.size)

@@ -15,6 +15,7 @@ from forensics.errors import FilesystemError, ForensicsError, Problem, Stage, St
 from forensics.filesystems.base import Content, Entry, Kind, Recovery
 from forensics.filesystems.orphans import OrphanBudget
 from forensics.filesystems.tree import Inode, InodeAddress
+from forensics.filesystems.tree_space import own
 from forensics.names import display_path, escape_text
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from forensics.filesystems.base import ListingLimits, Stream, StreamAddress
     from forensics.filesystems.tree import InodeStream, InodeTree, Name
+    from forensics.filesystems.tree_space import TreeSpace
+    from forensics.filesystems.unowned import OwnedBlocks
 
 _MAXIMUM_DEPTH = 1000
 _LONGEST_REASON = 500
@@ -45,6 +48,7 @@ class _Listing:
     entered: set[InodeAddress]
     budget: OrphanBudget
     attributes: bool
+    owned: OwnedBlocks | None
 
 
 class GuardedStream:
@@ -71,10 +75,15 @@ class GuardedStream:
 
 
 class TreeReader:
-    """Entries and streams of a tree of inodes."""
+    """Entries and streams of a tree of inodes, and what of the volume is in no file.
 
-    def __init__(self, tree: InodeTree) -> None:
-        self._tree = tree
+    Args:
+        tree: the tree.
+        space: what is listed of the volume's space with it; None where nothing is.
+    """
+
+    def __init__(self, tree: InodeTree, space: TreeSpace | None = None) -> None:
+        self._tree, self._space = tree, space
         self.filesystem = tree.filesystem
 
     def open_stream(self, address: StreamAddress) -> GuardedStream:
@@ -83,6 +92,9 @@ class TreeReader:
         Raises:
             StreamReadError: there is none, or it cannot be opened.
         """
+        space = self._space
+        if space is not None and space.holds(address):
+            return _called(lambda: GuardedStream(space.open_stream(address)))
         return _called(lambda: GuardedStream(self._tree.open_stream(address)))
 
     def iter_entries(self, limits: ListingLimits) -> Iterator[Entry | Problem]:
@@ -91,7 +103,9 @@ class TreeReader:
         Raises:
             FilesystemError: the root directory cannot be read, and there is nothing without a name, so nothing can be listed.
         """
-        listing = _Listing({self._tree.root}, {self._tree.root}, OrphanBudget(limits), limits.attributes)
+        space = self._space if limits.unallocated else None
+        owned = space.nothing_owned() if space is not None else None
+        listing = _Listing({self._tree.root}, {self._tree.root}, OrphanBudget(limits), limits.attributes, owned)
         failure = self.root_failure()
         if failure and not self.has_unnamed():
             raise FilesystemError(failure)
@@ -104,6 +118,17 @@ class TreeReader:
             elif unnamed not in listing.named:
                 yield from self._orphan(unnamed, listing)
         yield from listing.budget.problems()
+        if space is not None:
+            yield from space.iter_entries(owned)
+
+    def runs_of(self, address: StreamAddress) -> tuple[tuple[int, int], ...]:
+        """Where unallocated space, or what is in no file, lies in the volume: (first byte, bytes), in order; nothing for other streams.
+
+        Raises:
+            StreamReadError: there is no such space.
+        """
+        space = self._space
+        return _called(lambda: space.runs_of(address)) if space is not None and space.holds(address) else ()
 
     def root_failure(self) -> str:
         """Why not one name of the root directory can be read; "" where one can, and where the directory is empty."""
@@ -183,6 +208,10 @@ class TreeReader:
             content = Content.NONE if stream is None else Content.READ
             if orphan and stream is not None and not listing.budget.take(stream.size or 0):
                 content = Content.SKIP
+            owned = listing.owned
+            if stream is not None and content is Content.READ and owned is not None:
+                # Blocks that cannot be found stay in no file, and reading the stream says what is wrong.
+                attempt(lambda: own(self._tree.open_stream(stream.address), owned))  # noqa: B023 - called before the next turn
             yield _entry(path, address, found, stream, content, orphan=orphan)
 
 

@@ -16,7 +16,9 @@ from forensics.filesystems.ext_attribute_streams import EXT_ATTRIBUTE_TYPE, ExtA
 from forensics.filesystems.file_slack import FileSlack
 from forensics.filesystems.tsk_listing import Extras, TskListing
 from forensics.filesystems.tsk_stream import Attribute, TskStream, attributes_of
-from forensics.filesystems.unallocated import UNALLOCATED_TYPE, VOLUME_SLACK_TYPE, UnallocatedSpace
+from forensics.filesystems.unallocated import SPACE_TYPES, UnallocatedSpace
+from forensics.filesystems.unowned import UNOWNED_TYPE, OwnedBlocks, iter_unowned_entries, open_unowned
+from forensics.filesystems.unowned import runs_of as unowned_runs
 from forensics.sleuthkit import TSK_ERRORS, tsk_reason
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from forensics.filesystems.allocation.unallocated_runs import Allocation, Run
     from forensics.filesystems.base import Entry, ListingLimits, Stream, StreamAddress
     from forensics.sleuthkit import OpenFilesystem
-
-_SPACE_TYPES = (UNALLOCATED_TYPE, VOLUME_SLACK_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class TskReader:
             what = "which blocks are unallocated is not known: no unallocated space is listed, nor whether deleted files were overwritten"
             yield _problem("allocation-not-known", what, allocation.why, "carve the whole volume with another tool")
         deleted = DeletedBlocks(self._opened, allocation.allocation) if limits.overwritten and allocation.allocation is not None else None
-        extras = Extras(slack=self.slack if limits.slack else None, deleted=deleted, attributes=attributes)
+        owned = self._owned(allocation.allocation) if limits.unallocated else None
+        extras = Extras(slack=self.slack if limits.slack else None, deleted=deleted, attributes=attributes, owned=owned)
         failure: FilesystemError | None = None
         try:
             yield from TskListing(self._opened, limits, extras).iter_entries()
@@ -80,6 +81,8 @@ class TskReader:
             failure = error  # what is unallocated may be listed all the same
         if limits.unallocated:
             yield from self._unallocated().iter_entries()
+        if owned is not None:
+            yield from iter_unowned_entries(owned, allocation.allocation)
         if allocation.allocation is not None:
             yield from _unreadable(allocation.allocation)
         if failure is not None:
@@ -91,13 +94,15 @@ class TskReader:
         Raises:
             StreamReadError: the metadata or the attribute is not there.
         """
-        if address.attribute_type in _SPACE_TYPES:
+        if address.attribute_type in SPACE_TYPES:
             return self._unallocated().open_stream(address)
         if address.attribute_type == EXT_ATTRIBUTE_TYPE and self.filesystem.startswith("ext"):
             try:
                 return ExtAttributeStreams(self._opened).open_stream(address)
             except ImageReadError as error:
                 raise StreamReadError(str(error)) from error
+        if address.attribute_type == UNOWNED_TYPE:
+            return open_unowned(self._opened.volume, address)
         file, attribute = self._attribute(address)
         return self.slack.open_stream(address.metadata_address, attribute) if address.slack else TskStream(file, attribute)
 
@@ -107,8 +112,10 @@ class TskReader:
         Raises:
             StreamReadError: there is no such stream.
         """
-        if address.attribute_type in _SPACE_TYPES:
+        if address.attribute_type in SPACE_TYPES:
             return self._unallocated().runs_of(address)
+        if address.attribute_type == UNOWNED_TYPE:
+            return unowned_runs(self._opened.volume, address)
         return self.slack.runs_of(address.metadata_address, self._attribute(address)[1]) if address.slack else ()
 
     def _attribute(self, address: StreamAddress) -> tuple[Any, Attribute]:
@@ -131,6 +138,15 @@ class TskReader:
             except (ImageReadError, StreamReadError) as error:
                 self._known = _Known(None, str(error))
         return self._known
+
+    def _owned(self, allocation: Allocation | None) -> OwnedBlocks:
+        """Nothing owned as yet, in the units in which the filesystem allocates."""
+        if allocation is not None:
+            geometry = allocation.geometry
+            return OwnedBlocks(geometry.unit_bytes, geometry.end_byte, geometry.first_byte)
+        filesystem = self._opened
+        end = filesystem.first_block_byte + filesystem.block_count * filesystem.block_size
+        return OwnedBlocks(filesystem.block_size, min(end, filesystem.volume.size), filesystem.first_block_byte)
 
     def _unallocated(self) -> UnallocatedSpace:
         if self._space is None:

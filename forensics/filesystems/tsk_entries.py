@@ -42,7 +42,7 @@ _NTFS_NAMED_BY_TYPE = {
     int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_OBJID): "$OBJECT_ID",
 }
 _HFS_EXTENDED = frozenset((int(pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR), int(pytsk3.TSK_FS_ATTR_TYPE_HFS_COMP_REC)))
-_BAD_CLUSTERS = (8, "$Bad")  # NTFS: a map of bad clusters as large as the volume, all holes; not content
+BAD_CLUSTERS = (8, "$Bad")  # NTFS: a map of bad clusters as large as the volume, all holes; not content
 _LONGEST_PATH = 4096  # PATH_MAX of Linux
 DIRECTORY_TYPES = (int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_TYPE_VIRT_DIR))
 
@@ -150,7 +150,7 @@ def _content(stream: str, attribute: Attribute | None, kind: Kind, recovery: Rec
     """Whether the stream has content that belongs to this name."""
     if attribute is None or recovery is Recovery.DELETED_NAME:
         return Content.NONE
-    if attribute.type == _NTFS_DATA and (metadata_address, attribute.name) == _BAD_CLUSTERS:
+    if attribute.type == _NTFS_DATA and (metadata_address, attribute.name) == BAD_CLUSTERS:
         return Content.NONE
     return Content.READ if stream or kind in (Kind.FILE, Kind.LINK, Kind.VIRTUAL) else Content.NONE
 

@@ -13,7 +13,7 @@ from forensics.errors import FilesystemError, Problem, Stage, StreamReadError
 from forensics.filesystems.base import Content, Recovery
 from forensics.filesystems.orphans import OrphanBudget
 from forensics.filesystems.recycled_names import RecycledNames, below, is_bin
-from forensics.filesystems.tsk_entries import DIRECTORY_TYPES, EntryMaker, lacks_content
+from forensics.filesystems.tsk_entries import BAD_CLUSTERS, DIRECTORY_TYPES, EntryMaker, lacks_content
 from forensics.filesystems.tsk_names import META_ALLOCATED, NAME_ALLOCATED, NameResolver, entry_problem
 from forensics.filesystems.tsk_stream import attributes_of
 from forensics.names import display_path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from forensics.filesystems.file_slack import FileSlack
     from forensics.filesystems.tsk_names import Named
     from forensics.filesystems.tsk_stream import Attribute
+    from forensics.filesystems.unowned import OwnedBlocks
     from forensics.sleuthkit import OpenFilesystem
 
 _MAXIMUM_DEPTH = 1000
@@ -41,6 +42,7 @@ class Extras:
     slack: FileSlack | None = None
     deleted: DeletedBlocks | None = None
     attributes: ExtAttributeStreams | None = None
+    owned: OwnedBlocks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class TskListing:
     """One walk through one filesystem."""
 
     def __init__(self, filesystem: OpenFilesystem, limits: ListingLimits, extras: Extras) -> None:
-        self._fs = filesystem.handle
+        self._filesystem, self._fs = filesystem, filesystem.handle
         self._orphan_directory = int(self._fs.info.last_inum)
         self._resolver = NameResolver(filesystem)
         self._entries = EntryMaker(filesystem.name, attributes=limits.attributes)
@@ -71,6 +73,7 @@ class TskListing:
         """
         waiting = [_Directory(int(self._fs.info.root_inum), b"", 0, orphan=False)]
         entered = {waiting[0].address}
+        self._own_root(waiting[0].address)
         while waiting:
             directory = waiting.pop()
             try:
@@ -141,10 +144,37 @@ class TskListing:
                 yield entry_problem(address, path, "metadata-damaged", "the attributes of an entry cannot be read", tsk_reason(error))
             if (damaged := self._resolver.record_problem(address, path)) is not None:
                 yield damaged
+            self._own(found.meta, attributes)
             if lacks_content(found.meta, attributes):
                 why = f"its metadata states {int(found.meta.size)} bytes and names no place where they lie"
                 yield entry_problem(address, path, "content-not-placed", "the content of an entry could not be read", why)
         yield from self._with_extras(found, path, attributes, original_path, orphan=directory.orphan)
+
+    def _own_root(self, address: int) -> None:
+        if self._extras.owned is None:
+            return
+        try:
+            root = self._fs.open_meta(inode=address)
+            self._own(root.info.meta, attributes_of(root))
+        except TSK_ERRORS:
+            return  # its blocks stay in no file, and opening the directory says what is wrong
+
+    def _own(self, meta: Any, attributes: list[Attribute]) -> None:
+        """Takes the blocks of an allocated file, its directory's index too, as its own."""
+        owned, filesystem = self._extras.owned, self._filesystem
+        if owned is None or meta is None or not int(meta.flags) & META_ALLOCATED:
+            return
+        for attribute in attributes:
+            if (int(meta.addr), attribute.name) == BAD_CLUSTERS and filesystem.name == "ntfs":
+                continue
+            try:
+                runs = attribute.runs()
+            except StreamReadError:
+                continue  # blocks that cannot be found stay in no file; reading the stream says what is wrong
+            for run in runs:
+                if run.first is not None:
+                    start = filesystem.first_block_byte + run.first * filesystem.block_size
+                    owned.add(start, run.blocks * filesystem.block_size)
 
     def _with_extras(
         self, found: Named, path: bytes, attributes: list[Attribute], original_path: str | None, *, orphan: bool

@@ -41,6 +41,7 @@ class Attribute:
     size: int
     flags: int = 0
     handle: Any = field(default=None, compare=False, repr=False)
+    _found: list[list[BlockRun]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def is_plain_data(self) -> bool:
@@ -58,17 +59,20 @@ class Attribute:
         return bool(self.flags & _COMPRESSED)
 
     def runs(self) -> list[BlockRun]:
-        """Where its bytes lie, in their order.
+        """Where its bytes lie, in their order; asked of TSK once.
 
         Raises:
             StreamReadError: TSK cannot say.
         """
         if self.handle is None or self.is_resident:
             return []
-        try:
-            return [BlockRun(None if int(run.flags) & _WITHOUT_BLOCKS else int(run.addr), int(run.len)) for run in self.handle]
-        except TSK_ERRORS as error:
-            raise StreamReadError(tsk_reason(error)) from error
+        if not self._found:
+            try:
+                found = [BlockRun(None if int(run.flags) & _WITHOUT_BLOCKS else int(run.addr), int(run.len)) for run in self.handle]
+            except TSK_ERRORS as error:
+                raise StreamReadError(tsk_reason(error)) from error
+            self._found.append(found)
+        return self._found[0]
 
 
 class TskStream:

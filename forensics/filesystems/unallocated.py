@@ -8,7 +8,8 @@ it the bitmap is looked at from there, not from its beginning.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from forensics.errors import StreamReadError
 from forensics.filesystems.base import Content, Entry, Kind, Recovery, StreamAddress, Times
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from forensics.filesystems.allocation.unallocated_runs import Allocation, Run
-    from forensics.sleuthkit import OpenFilesystem
+    from forensics.source import ByteSource
 
 ITEM_BYTES = 64 << 20
 LONGEST_RUN = 1 << 30
@@ -29,6 +30,42 @@ UNALLOCATED_TYPE = -1
 """Attribute type of an item of unallocated space; its metadata address is its first block as TSK counts, its identifier its number."""
 VOLUME_SLACK_TYPE = -2
 """Attribute type of a piece of volume slack; its addresses likewise, marked as slack."""
+SPACE_TYPES = (UNALLOCATED_TYPE, VOLUME_SLACK_TYPE)
+
+
+class Blocks(Protocol):
+    """Where a filesystem's blocks lie in its volume."""
+
+    @property
+    def volume(self) -> ByteSource:
+        """The volume."""
+
+    @property
+    def volume_bytes(self) -> int | None:
+        """Its size; None where it is not known."""
+
+    @property
+    def first_block_byte(self) -> int:
+        """First byte of block 0, counted from the start of the volume."""
+
+    @property
+    def block_size(self) -> int:
+        """Bytes a block."""
+
+    @property
+    def block_count(self) -> int:
+        """How many blocks there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeBlocks:
+    """Blocks that begin where their volume does; see Blocks."""
+
+    volume: ByteSource
+    volume_bytes: int | None
+    block_size: int
+    block_count: int
+    first_block_byte: int = 0
 
 
 def gather(allocation: Allocation, start_byte: int, item_bytes: int, longest_run: int) -> tuple[Run, ...]:
@@ -49,7 +86,7 @@ class UnallocatedSpace:
     """Items of unallocated space, and pieces of what lies behind the filesystem."""
 
     def __init__(
-        self, filesystem: OpenFilesystem, allocation: Allocation | None, item_bytes: int = ITEM_BYTES, longest_run: int = LONGEST_RUN
+        self, filesystem: Blocks, allocation: Allocation | None, item_bytes: int = ITEM_BYTES, longest_run: int = LONGEST_RUN
     ) -> None:
         self._filesystem, self._allocation = filesystem, allocation
         self._item_bytes, self._longest_run = item_bytes, longest_run

@@ -35,6 +35,7 @@ _STATES: Final = {
     "orphan": "deleted, name of its folder lost",
     "slack": "behind the end of a file",
     "unallocated": "space of no file",
+    "in no file": "in use, but of no file listed",
     "carved": "found in space of no file",
     "archive member": "inside another file",
     "shadow copy": "as it was earlier",
@@ -42,7 +43,7 @@ _STATES: Final = {
 _DELETED: Final = ("deleted metadata", "deleted name", "orphan")
 _INSIDE: Final = ("archive member",)
 _CARVED: Final = ("carved",)
-_SPACE: Final = ("slack", "unallocated")
+_SPACE: Final = ("slack", "unallocated", "in no file")
 _UTC: Final = "UTC"
 _DESCRIPTION_LIMIT: Final = 80
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from forensics.filesystems.allocation.block_map import BlockMap
+    from forensics.filesystems.allocation.block_map import BlockMap, Geometry
 
-_WINDOW_UNITS = 1 << 18  # units looked at together: 1 GiB of 4 KiB clusters, 256 KiB of memory
+WINDOW_UNITS = 1 << 18  # units looked at together: 1 GiB of 4 KiB clusters, 256 KiB of memory; a multiple of 8
 _KEPT_WINDOWS = 64
 _MOST_UNREADABLE = 1000  # unreadable parts that are told apart; more are joined to the last
 
@@ -34,9 +34,23 @@ class Allocation:
         self._unreadable: dict[int, tuple[int, int, str]] = {}
 
     @property
+    def geometry(self) -> Geometry:
+        """Where the filesystem's units lie in its volume."""
+        return self._geometry
+
+    @property
     def end_byte(self) -> int:
         """Where the filesystem ends in its volume."""
         return self._geometry.end_byte
+
+    def in_use(self, number: int, count: int) -> NDArray[np.bool_]:
+        """For each of the first `count` units of window `number` whether it is allocated, or may be because that cannot be read."""
+        flags = np.zeros(count, dtype=np.bool_)
+        within = min(count, self._geometry.units - number * WINDOW_UNITS)
+        if within > 0:
+            window = self._window(number)
+            flags[:within] = True if window is None else window[:within]
+        return flags
 
     def unreadable(self) -> tuple[tuple[int, int, str], ...]:
         """What of the volume no allocation is known for, as far as it was looked at: first byte, bytes, why; in order."""
@@ -78,11 +92,11 @@ class Allocation:
         if last >= geometry.units:
             return None
         known = True
-        for number in range(first // _WINDOW_UNITS, last // _WINDOW_UNITS + 1):
+        for number in range(first // WINDOW_UNITS, last // WINDOW_UNITS + 1):
             window = self._window(number)
             if window is None:
                 known = False
-            elif window[max(0, first - number * _WINDOW_UNITS) : last + 1 - number * _WINDOW_UNITS].any():
+            elif window[max(0, first - number * WINDOW_UNITS) : last + 1 - number * WINDOW_UNITS].any():
                 return True
         return False if known else None
 
@@ -91,11 +105,11 @@ class Allocation:
         geometry = self._geometry
         # A piece that the volume's end cuts ends inside a unit: what follows it begins with the next.
         first = -(-max(0, start_byte - geometry.first_byte) // geometry.unit_bytes)
-        for number in range(first // _WINDOW_UNITS, -(-geometry.units // _WINDOW_UNITS)):
+        for number in range(first // WINDOW_UNITS, -(-geometry.units // WINDOW_UNITS)):
             window = self._window(number)
             if window is None:
                 continue
-            base = number * _WINDOW_UNITS
+            base = number * WINDOW_UNITS
             free = np.zeros(len(window) + 2, dtype=np.int8)
             free[1:-1] = ~window
             free[: max(0, first - base) + 1] = 0
@@ -114,8 +128,8 @@ class Allocation:
         if number in self._windows:
             self._windows.move_to_end(number)
             return self._windows[number]
-        first = number * _WINDOW_UNITS
-        count = min(_WINDOW_UNITS, self._geometry.units - first)
+        first = number * WINDOW_UNITS
+        count = min(WINDOW_UNITS, self._geometry.units - first)
         window: NDArray[np.bool_] | None = None
         try:
             window = self._blocks.allocated(first, count)

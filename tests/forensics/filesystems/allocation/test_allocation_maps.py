@@ -86,7 +86,7 @@ class _Map:
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows of 8 units and three of them kept, so that small maps have many."""
-    monkeypatch.setattr("forensics.filesystems.allocation.unallocated_runs._WINDOW_UNITS", 8)
+    monkeypatch.setattr("forensics.filesystems.allocation.unallocated_runs.WINDOW_UNITS", 8)
     monkeypatch.setattr("forensics.filesystems.allocation.unallocated_runs._KEPT_WINDOWS", 3)
 
 
