@@ -46,6 +46,10 @@ class Table:
 
 _EXHIBIT = column("exhibit", TEXT, "number of the exhibit, as the examiner gave it", required=True)
 _VOLUME = column("volume", TEXT, "identifier of the volume in the table volumes; empty for the image as a whole", required=True)
+_RECOVERY = (
+    "how it came to light: allocated, deleted metadata, deleted name (its metadata is another file's now), orphan, slack, unallocated, "
+    "in no file (in use, or not known to be free, and no listed file's), carved, archive member, shadow copy (allocated earlier)"
+)
 _ADDRESS = column("metadata_address", pa.int64(), "inode (ext, HFS+ catalogue number) or MFT entry, as TSK numbers it")
 _STREAM = column("stream", TEXT, "name of the stream; empty for the default data", required=True)
 _PATH = column("path", TEXT, "path inside the volume, '/' between names; what is not UTF-8 and control characters as \\xNN or \\uNNNN")
@@ -144,17 +148,11 @@ ENTRIES = Table(
         column("kind", TEXT, "file, directory, link, fifo, socket, character device, block device, virtual or unknown", required=True),
         column("link_target", TEXT, "where a symbolic link points"),
         column("name_allocated", pa.bool_(), "whether the name is allocated; null for an orphan, which has no name of its own"),
-        column("metadata_allocated", pa.bool_(), "whether the metadata (inode, MFT entry) is allocated; null where the name has none"),
-        column(
-            "recovery",
-            TEXT,
-            "how it came to light: allocated, deleted metadata, deleted name (its metadata is another file's now), orphan, slack, "
-            "unallocated, in no file (in use, or not known to be free, and no listed file's), carved, archive member, or shadow copy "
-            "(allocated in an earlier state)",
-            required=True,
-        ),
+        column("metadata_allocated", pa.bool_(), "whether the metadata (inode, MFT entry) is; false for a deleted member of an archive"),
+        column("recovery", TEXT, _RECOVERY, required=True),
         column("overwritten", pa.bool_(), "of what is deleted: whether blocks of it belong to something else now; null where not known"),
         column("address_chain", TEXTS, "of a file inside a file: the way to it from metadata_address, each step as `kind: address`"),
+        column("unlocked_with", TEXT, "of a file inside a file: kind of the credential that decrypted it; null where none did"),
         column("original_path", TEXT, "of a file in a recycle bin: where it was deleted from, as the bin states it"),
         column("start_byte", pa.int64(), "of slack, unallocated space and carved files: first byte, in the volume", unit="bytes"),
         column("size", pa.int64(), "size of the stream as the filesystem states it", unit="bytes"),

@@ -11,12 +11,12 @@ from forensics.boundary import attempt
 from forensics.content import BLOCK_BYTES, iter_blocks
 from forensics.errors import ImageReadError, StreamReadError
 from forensics.expansion.encrypted_container import EncryptedContainer
-from forensics.expansion.walk import Content, expand
+from forensics.expansion.walk import SEPARATOR, Content, expand
 from forensics.filesystems.base import Recovery, StreamAddress
 from forensics.filesystems.raw_space import RangeStream
 from forensics.names import display_path
 from forensics.rule_externals import Externals
-from pipelines.inside import OPENERS, SEPARATOR, address_chain, take_copy
+from pipelines.inside import OPENERS, address_chain, take_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from forensics.errors import Problem, Stage
 from forensics.expansion.bounds import ExpansionLimitError
 from forensics.expansion.disk_image import DISK_IMAGE
 from forensics.expansion.kinds import ALL_OPENERS
-from forensics.expansion.walk import Content, expand
+from forensics.expansion.walk import SEPARATOR, Content, expand
 from forensics.filesystems.base import Kind, Recovery
 from forensics.names import display_path, escape_text
 from pipelines.content_rows import EMPTY_ROW, NOTHING, content_columns, hit_rows, place_of
@@ -24,7 +24,6 @@ from pipelines.space import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO
 
     from forensics.content import ContentReader, ContentResult
     from forensics.expansion.walk import Item
@@ -32,11 +31,8 @@ if TYPE_CHECKING:
     from forensics.spooled import SpooledContent
     from pipelines.contents import Batch
 
-SEPARATOR = b"//"
 OPENERS = (*ALL_OPENERS, DISK_IMAGE)
 _LONGEST_ADDRESS = 1000
-# Formats whose times are the wall clock of the machine that wrote them (PKWARE APPNOTE 4.4.6; MS-CAB, CFFILE).
-_WALL_CLOCK = ("zip", "cab", "rar", "arj", "lha")
 
 
 def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, content: SpooledContent) -> None:
@@ -51,25 +47,10 @@ def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, conten
         container = Content(file=file, size=content.size, head=head, mime_type=result.mime_type, name=name)
         walk = _Inside(batch, row)
         for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=openers):
-            path = f"{row['path']}//{problem.path}" if problem.path else row["path"]
+            path = SEPARATOR.decode().join((row["path"], problem.path)) if problem.path else row["path"]
             batch.problems.append(replace(problem, **{**place_of(row), "path": path}))
     if not batch.random_example and batch.containers.unopened != before:
         batch.random_example = row["path"]
-
-
-class _Copy:
-    """A content's copy as a file; closing it lets the copy go."""
-
-    def __init__(self, file: BinaryIO, kept: ExitStack) -> None:
-        self._file, self._kept = file, kept
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-    def close(self) -> None:
-        """Lets the copy go."""
-        self._kept.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 def take_copy(
@@ -82,8 +63,8 @@ def take_copy(
         if content.spool_failure is not None:
             return result, None
         file = kept.enter_context(content.open())
-        copy = cast("BinaryIO", _Copy(file, kept.pop_all()))
-        return result, Content(file=copy, size=content.size, head=content.head(), mime_type=result.mime_type, name=name)
+        head, mime_type = content.head(), result.mime_type
+        return result, Content(file=file, size=content.size, head=head, mime_type=mime_type, name=name, let_go=kept.pop_all().close)
 
 
 def address_chain(item: Item) -> list[str]:
@@ -149,10 +130,12 @@ class _Inside:
             "kind": str(member.kind),
             "link_target": member.link_target,
             "recovery": str(Recovery.MEMBER),
+            "metadata_allocated": False if member.deleted else None,
+            "unlocked_with": member.unlocked_with or None,
             "address_chain": address_chain(item),
             "size": member.size,
             **times,
-            "tz_basis": "local, unknown zone" if item.steps[-1].opener in _WALL_CLOCK else "UTC",
+            "tz_basis": "local, unknown zone" if member.has_local_times else "UTC",
         }
         self._batch.problems.extend(
             Problem(

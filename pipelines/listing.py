@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from forensics.boundary import attempt
 from forensics.errors import ForensicsError, Problem, Stage
-from forensics.filesystems.base import Recovery
+from forensics.filesystems.base import WALL_CLOCK, Recovery
 from forensics.names import display_path
 from forensics.schema import ENTRIES, TEXT, check_rows, column
 from forensics.timestamps import OutOfRange
@@ -28,7 +28,6 @@ _ROWS_A_BATCH = 20_000
 _EMPTY = dict.fromkeys(LISTING.names)
 # NTFS lists its own files in its root directory; raw space is what it is.
 _NEVER_EMPTY = ("ntfs", "raw")
-_WALL_CLOCK = ("fat12", "fat16", "fat32", "exfat", "iso9660", "zip")
 
 
 def write_listing(
@@ -101,7 +100,7 @@ class _Listing:
 
     def __init__(self, exhibit: str, volume: str, filesystem: str, *, snapshot: bool) -> None:
         self._exhibit, self._volume, self._snapshot = exhibit, volume, snapshot
-        self._tz_basis = "local, unknown zone" if filesystem in _WALL_CLOCK else "UTC"
+        self._tz_basis = "local, unknown zone" if filesystem in WALL_CLOCK else "UTC"
         self.problems: list[Problem] = []
 
     def batches(self, reader: FilesystemReader, limits: ListingLimits) -> Iterator[pa.RecordBatch]:

@@ -57,13 +57,14 @@ class Archive:
     ) -> Iterator[Member | Problem]:
         """The members as they stand; a Problem where the archive is damaged, which ends it."""
         file.seek(0)
-        to_utc = as_stated_in_zone if self.has_local_times(file.read(_HEAD_BYTES)) else _unchanged
+        local = self.has_local_times(file.read(_HEAD_BYTES))
+        as_stored = as_stated_in_zone if local else _unchanged
         reader = ArchiveReader(file, size, self.formats, self.filters)
         number = 0
         try:
             while (entry := reader.next_entry()) is not None:
                 number += 1
-                yield replace(self._member(reader, entry, number, name), times=to_utc(entry.times))
+                yield replace(self._member(reader, entry, number, name), times=as_stored(entry.times), has_local_times=local)
         except ArchiveError as error:
             if not number:
                 raise

@@ -28,6 +28,7 @@ class Member:
         address: what the container's own format numbers it by, for people: "entry 3", "offset 1024", "message 2 part 1".
         size: stated size in bytes; None where the format states none.
         times: as the container states them.
+        has_local_times: whether they are the wall clock of the machine that wrote them, without a zone; else they are UTC.
         blocks: gives its bytes, once, in order, before the next member is asked for; None for what has no content, or whose content
             cannot be had (then `problem` says why). Iterating raises ArchiveError where the content is damaged or cut off.
         problem: why its content is not there or not to be trusted: "member-encrypted", "member-unsupported", …; None if it is.
@@ -49,6 +50,7 @@ class Member:
     deleted: bool = False
     unlocked_with: str = ""
     skippable: bool = False
+    has_local_times: bool = False
 
 
 class Opener(Protocol):

@@ -18,7 +18,7 @@ from forensics.content import iter_blocks
 from forensics.disks import open_disks
 from forensics.errors import ArchiveError, ForensicsError, Problem, StreamReadError
 from forensics.expansion.base import Member
-from forensics.filesystems.base import Content, Entry, ListingLimits, Recovery
+from forensics.filesystems.base import WALL_CLOCK, Content, Entry, ListingLimits, Recovery
 from forensics.survey import survey
 from forensics.volume_tree import VolumeTree
 
@@ -136,6 +136,7 @@ def _member(reader: FilesystemReader, volume: str, entry: Entry) -> Member:
         blocks=_blocks(reader, address) if address is not None and entry.content is Content.READ else None,
         link_target=entry.link_target,
         deleted=entry.recovery is not Recovery.ALLOCATED,
+        has_local_times=reader.filesystem in WALL_CLOCK,
         skippable=True,
     )
 

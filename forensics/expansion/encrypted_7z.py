@@ -16,6 +16,7 @@ from py7zr.compressor import SevenZipDecompressor
 from forensics.boundary import attempt
 from forensics.errors import ArchiveError
 from forensics.filesystems.base import Kind, Times
+from forensics.names import escape_text
 from forensics.timestamps import from_filetime
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ _OUTPUT_BYTES = 256 * 1024
 _TRIED_BYTES = 1 << 20
 _AES = b"\x06\xf1\x07\x01"  # 7-Zip, DOC/Methods.txt
 _MOST_ROUNDS = 20  # the key takes 2^n rounds of SHA-256; 7-Zip has always written 19, the format allows 2^62
+
+
+class LockedArchiveError(ArchiveError):
+    """An archive's directory is encrypted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +67,26 @@ def open_7z(file: BinaryIO, passphrases: tuple[str, ...]) -> tuple[tuple[Member7
         passphrases: what may be tried; one opens the archive if its directory can be read and the first encrypted member is right.
 
     Raises:
-        ArchiveError: the directory is encrypted and no passphrase opens it, or it is damaged.
+        LockedArchiveError: the directory is encrypted, and no passphrase opens it.
+        ArchiveError: the directory is damaged.
     """
-    failure: Exception | None = None
+    error: Exception | None = None
     listed: tuple[Member7z, ...] | None = None
     for passphrase in (*passphrases, None):
         got: list[tuple[Member7z, ...]] = []
         error = attempt(lambda passphrase=passphrase, got=got: got.append(_members(file, passphrase)))  # type: ignore[misc]
         if error is not None:
-            failure = failure or error
             continue
         if passphrase is not None and _opens(got[0]):
             return got[0], True
         listed = got[0]
     if listed is None:
-        message = "its directory is encrypted and no passphrase given opens it, or it is damaged"
-        raise ArchiveError(message) from failure
+        # The last was tried without a passphrase, and so says whether one is needed.
+        if isinstance(error, py7zr.PasswordRequired):
+            message = "its directory is encrypted, and no passphrase given opens it"
+            raise LockedArchiveError(message) from error
+        message = f"its directory cannot be read: {escape_text(str(error))[:200] or type(error).__name__}"
+        raise ArchiveError(message) from error
     return listed, False
 
 

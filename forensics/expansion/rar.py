@@ -6,6 +6,7 @@ it could start programs to unpack, and is never asked to. The owner file of rarf
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ class Rar:
             while (entry := reader.next_entry()) is not None:
                 done += 1
                 # the times of RAR 4 have no zone, and libarchive gets their fractions of a second wrong
-                yield _member(reader, entry, in_whole_seconds(entry.times) if is_old else entry.times, f"{name}: entry {done}", done)
+                times = in_whole_seconds(entry.times) if is_old else entry.times
+                yield replace(_member(reader, entry, times, f"{name}: entry {done}", done), has_local_times=is_old)
         except ArchiveError as error:
             why = str(error)
         else:
@@ -72,7 +74,7 @@ class Rar:
             yield damaged(f"{name}: nothing behind entry {done} could be read", why)
         else:
             for number, one in enumerate(listed[done:], start=done + 1):
-                yield _by_other_library(one, number, name, why)
+                yield replace(_by_other_library(one, number, name, why), has_local_times=is_old)
 
 
 def _member(reader: ArchiveReader, entry: ArchiveEntry, times: Times, where: str, number: int) -> Member:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from forensics.credentials import CredentialKind
 from forensics.errors import ArchiveError, Problem
 from forensics.expansion.base import Member
-from forensics.expansion.encrypted_7z import Member7z, open_7z
+from forensics.expansion.encrypted_7z import LockedArchiveError, Member7z, open_7z
 from forensics.expansion.guard import guarded
 from forensics.expansion.libarchive import ArchiveEntry, ArchiveReader
 from forensics.expansion.member_names import stored_path
@@ -80,11 +80,15 @@ def _failing(error: ArchiveError) -> Iterator[bytes]:
 
 
 def _by_other_library(file: BinaryIO, name: str, credentials: tuple[Credential, ...], done: int) -> Iterator[Member | Problem]:
-    """The members behind the first `done`, by py7zr; one Problem if the directory is encrypted and no passphrase opens it."""
+    """The members behind the first `done`, by py7zr; one Problem if the directory is encrypted and no passphrase opens it.
+
+    Raises:
+        ArchiveError: the directory is damaged.
+    """
     passphrases = tuple(dict.fromkeys(one.text for one in credentials if one.kind is CredentialKind.PASSPHRASE))
     try:
         members, opened = open_7z(file, passphrases)
-    except ArchiveError:
+    except LockedArchiveError:
         yield encrypted(f"{name}, with the names of its members,", len(passphrases))
         return
     for one in members[done:]:

@@ -31,16 +31,21 @@ if TYPE_CHECKING:
     from forensics.expansion.base import Member, Opener
 
 
+SEPARATOR = b"//"
+"""Between the path of a container and that of a member in it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """A content that may be a container.
 
     Attributes:
-        file: all of it, seekable, open for reading. The walk closes what `consume` gave it, never the outermost.
+        file: all of it, seekable, open for reading.
         size: its size in bytes.
         head: its first MiB, or all if shorter.
         mime_type: its MIME type by libmagic.
         name: its name, escaped.
+        let_go: called when the walk is done with what `consume` gave it; never for the outermost.
     """
 
     file: BinaryIO
@@ -48,6 +53,7 @@ class Content:
     head: bytes
     mime_type: str
     name: str
+    let_go: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +136,13 @@ class _Walk:
     openers: tuple[Opener, ...]
 
     def open_container(self, container: Content, opener: Opener, steps: tuple[Step, ...]) -> Iterator[Problem]:
-        where = display_path(b"/".join(step.path for step in steps))[0]
+        where = display_path(SEPARATOR.join(step.path for step in steps))[0]
         folded = _Folded(where)
         members = guarded(opener.iter_members(container.file, container.size, container.name, self.credentials), container.name)
         try:
             for one in members:
                 if isinstance(one, Problem):
-                    yield replace(one, path=f"{where}/{one.path}".strip("/"))
+                    yield replace(one, path=_below(where, one.path))
                     continue
                 if not self.account.begin_member():
                     break
@@ -170,7 +176,7 @@ class _Walk:
             if opener is not None and self.account.may_open(len(steps)):
                 yield from self.open_container(content, opener, steps)
         finally:
-            content.file.close()
+            content.let_go()
         return not blocks.is_cut
 
 
@@ -208,9 +214,14 @@ class _Folded:
     def problems(self) -> Iterator[Problem]:
         for count, first, path in self._found.values():
             if count == 1:
-                yield replace(first, path=f"{self.where}/{path}".strip("/"))
+                yield replace(first, path=_below(self.where, path))
             else:
                 yield replace(first, what=f"{count} members of a container; the first: {first.what}", path=self.where)
+
+
+def _below(where: str, path: str) -> str:
+    """The path of something in a container, from the outermost one on."""
+    return SEPARATOR.decode().join(filter(None, (where, path)))
 
 
 def _unreadable(name: str, kind: str, why: str, where: str) -> Problem:

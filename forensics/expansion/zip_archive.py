@@ -126,6 +126,7 @@ class _Reading:
             link_target=target,
             unlocked_with=unlocked_with,
             skippable=True,
+            has_local_times=extras.modified is None,  # APPNOTE 4.4.6, against the extra fields of Info-ZIP and NTFS
         )
 
 

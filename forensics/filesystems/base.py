@@ -42,6 +42,10 @@ class Recovery(StrEnum):
     SHADOW_COPY = "shadow copy"
 
 
+WALL_CLOCK = ("fat12", "fat16", "fat32", "exfat", "iso9660", "zip")
+"""Filesystems whose times are the wall clock of the machine that wrote them, without a zone."""
+
+
 class Content(StrEnum):
     """Whether a stream has content to read."""
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipelines.report.listing import Written
 
 _COLUMNS: Final = (
-    "volume", "metadata_address", "stream", "path", "kind", "link_target", "original_path", "recovery", "overwritten", "size", "bytes_read",
-    "sha256",
+    "volume", "metadata_address", "stream", "path", "kind", "link_target", "original_path", "recovery",
+    "metadata_allocated", "unlocked_with", "overwritten", "size", "bytes_read", "sha256",
     "mime_type", "description", "extension_mismatch", "scan", "hits", "modified", "created", "accessed", "tz_basis",
 )  # fmt: skip
 _HEADS: Final = (
@@ -82,7 +82,8 @@ def _scan(row: dict[str, Any]) -> Html:
 
 def _row(values: tuple[Any, ...]) -> Row:
     row = dict(zip(_COLUMNS, values, strict=True))
-    gone = row["recovery"] in _DELETED
+    deleted_inside = row["recovery"] in _INSIDE and row["metadata_allocated"] is False
+    gone = row["recovery"] in _DELETED or deleted_inside
     below = [address_line(row["volume"], row["metadata_address"], row["stream"])]
     if row["link_target"]:
         below.append(join((show("points to "), show(row["link_target"]))))
@@ -91,6 +92,8 @@ def _row(values: tuple[Any, ...]) -> Row:
     if row["sha256"]:
         below.append(trusted(f'<span class="mono">{_digest_name(row)} {show(row["sha256"])}</span>'))
     state = _STATES.get(row["recovery"], row["recovery"]) + ("; space of it is in use again" if row["overwritten"] else "")
+    state += "; deleted there" if deleted_inside else ""
+    state += f"; decrypted with a {row['unlocked_with']}" if row["unlocked_with"] else ""
     kind = row["mime_type"] or (row["kind"] if row["kind"] != "file" else None)
     types = [cell(kind)]
     if row["description"]:

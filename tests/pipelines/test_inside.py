@@ -11,7 +11,10 @@ import hashlib
 import io
 import json
 import lzma
+import os
+import shutil
 import struct
+import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -310,6 +313,59 @@ def test_containers_are_opened_to_the_stated_depth(tmp_path: Path) -> None:
     members, problems = case_of(tmp_path, {"deep.zip": inner})
     assert [row["path"].count("//") for row in members] == list(range(1, 9))
     assert [(row["code"], row["path"]) for row in problems] == [("expansion-limit", "deep.zip")]
+
+
+@pytest.mark.skipif(shutil.which("7z") is None and not os.environ.get("CI"), reason="7z is not installed")
+def test_an_encrypted_7z_in_a_zip_is_opened_and_one_that_is_damaged_is_not_called_locked(tmp_path: Path) -> None:
+    """The archive is 7-Zip's own, with the names of its members encrypted; what was put in is the truth."""
+    (tmp_path / "secret.txt").write_bytes(LOCKED)
+    subprocess.run(["7z", "a", f"-p{_PASSWORD}", "-mhe=on", "a.7z", "secret.txt"], cwd=tmp_path, check=True, capture_output=True)
+    locked = (tmp_path / "a.7z").read_bytes()
+    # Made again without a passphrase, with BZip2, which makes py7zr read it, and with its header struck (7zFormat.txt, Header).
+    subprocess.run(["7z", "a", "-m0=BZip2", "b.7z", "secret.txt"], cwd=tmp_path, check=True, capture_output=True)
+    whole = (tmp_path / "b.7z").read_bytes()
+    struck = whole[:-20] + bytes(8) + whole[-12:]
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "outer.zip").write_bytes(zipped({"a.7z": locked, "struck.7z": struck}))
+    tables = tables_of(run(files, tmp_path / "case", rules=(), credentials=(passphrase_credential(_PASSWORD),)))
+    entries = {row["path"]: row for row in rows_of(tables, "entries")}
+    member = entries["outer.zip//a.7z//secret.txt"]
+    assert (member["sha256"], member["unlocked_with"]) == (hashlib.sha256(LOCKED).hexdigest(), "passphrase")
+    problems = [(row["code"], row["path"]) for row in rows_of(tables, "problems")]
+    assert problems == [("container-unreadable", "outer.zip//struck.7z")]
+
+
+def test_a_member_that_its_archive_lists_no_more_is_told_as_deleted(tmp_path: Path) -> None:
+    """Its local header and bytes are left, and the central directory does not name it (PKWARE APPNOTE 4.3)."""
+    both = zipped({"gone.txt": NOTES, "kept.txt": LETTER})
+    directory = both.index(b"PK\x01\x02")
+    second = both.index(b"PK\x01\x02", directory + 4)
+    end = both.index(b"PK\x05\x06")
+    size = end - second
+    tail = both[end : end + 8] + struct.pack("<HHII", 1, 1, size, directory) + both[end + 20 :]
+    entries, _ = case_of(tmp_path, {"a.zip": both[:directory] + both[second:end] + tail})
+    found = {row["path"]: row for row in entries}
+    assert (found["a.zip//gone.txt"]["metadata_allocated"], found["a.zip//gone.txt"]["sha256"]) == (
+        False,
+        hashlib.sha256(NOTES).hexdigest(),
+    )
+    assert found["a.zip//kept.txt"]["metadata_allocated"] is None
+
+
+def test_times_of_a_zip_with_a_unix_time_are_utc_and_those_without_are_not(tmp_path: Path) -> None:
+    """The extra field "UT" of Info-ZIP holds seconds since 1970 UTC; the MS-DOS time has no zone (APPNOTE 4.4.6, 4.5.3)."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        entry = zipfile.ZipInfo("utc.txt", _WHEN)
+        entry.extra = struct.pack("<HHBI", 0x5455, 5, 1, _WHEN_NS // 10**9)
+        archive.writestr(entry, b"a")
+        archive.writestr(zipfile.ZipInfo("local.txt", _WHEN), b"b")
+    entries, _ = case_of(tmp_path, {"a.zip": made.getvalue()})
+    assert {row["path"]: row["tz_basis"] for row in entries if "//" in row["path"]} == {
+        "a.zip//utc.txt": "UTC",
+        "a.zip//local.txt": "local, unknown zone",
+    }
 
 
 def test_names_that_lead_out_write_nothing_outside(tmp_path: Path) -> None:
