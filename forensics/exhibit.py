@@ -2,7 +2,7 @@
 
 Rules enforced here: a source is a regular file (a FIFO, socket, device or folder is refused before it is opened, so nothing
 blocks); it is opened O_RDONLY; its name is escaped wherever it is shown; a file that is exchanged or shortened while it is
-read is noticed.
+read is noticed. A symbolic link is followed where the examiner names it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from forensics.errors import ImageError, ImageNotFoundError, ImageReadError
+from forensics.errors import ImageError, ImageNotFoundError, ImageReadError, UnsupportedImageError
 from forensics.names import display_path
 
 if TYPE_CHECKING:
@@ -96,17 +96,24 @@ class SourceFile:
         size: its size in bytes when it was opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, named: bool = True) -> None:
         """Opens the file.
+
+        Args:
+            path: where it lies.
+            named: whether the examiner named it; one that was found beside a named one must not be a symbolic link.
 
         Raises:
             ImageNotFoundError: there is none.
+            UnsupportedImageError: it was only found, and is a symbolic link.
             ImageError: it is no regular file, or cannot be opened.
         """
         self.path = path
         self.name = display_path(os.fsencode(path.name))[0]
+        if not named:
+            _check_no_link(path)
         _check_regular(path, _status(path))
-        self._descriptor: int | None = _open(path)
+        self._descriptor: int | None = _open(path, 0 if named else os.O_NOFOLLOW)
         status = os.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self.size = status.st_size
@@ -202,10 +209,19 @@ def _check_regular(path: Path, status: os.stat_result) -> None:
         raise ImageError(message)
 
 
-def _open(path: Path) -> int:
+def _check_no_link(path: Path) -> None:
+    if path.is_symlink():
+        message = (
+            f"{shown(path)}: is a symbolic link, and nothing outside the folder of an image is opened because something in it points "
+            "there; put the file itself into the folder"
+        )
+        raise UnsupportedImageError(message)
+
+
+def _open(path: Path, flags: int) -> int:
     try:
         # O_NONBLOCK: should a FIFO have taken the file's place since it was looked at, opening still returns at once.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except OSError as error:
         message = f"{shown(path)}: cannot be opened for reading: {error.strerror}"
         raise ImageError(message) from error

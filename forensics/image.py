@@ -115,7 +115,8 @@ def open_image(path: Path) -> Image:
     Raises:
         ImageNotFoundError: there is no such file.
         SegmentMissingError: a segment of the set is not there; the message names it.
-        UnsupportedImageError: the container is known and not read, or needs a file that belongs to no exhibit.
+        UnsupportedImageError: the container is known and not read, needs a file that belongs to no exhibit, or a segment is a
+            symbolic link.
         ImageError: it is no regular file, cannot be read, or is damaged so that the media is not whole.
     """
     descriptor = descriptor_in(path)
@@ -157,7 +158,7 @@ def _open_all(paths: Sequence[Path], first: SourceFile) -> tuple[SourceFile, ...
     files: list[SourceFile] = []
     try:
         for path in paths:
-            file = first if path == first.path else SourceFile(path)
+            file = first if path == first.path else SourceFile(path, named=False)
             if len(files) >= _MAX_OPEN_SEGMENTS:
                 file.release()
             files.append(file)

@@ -1,11 +1,13 @@
-"""The file behind a name that an image states: one that lies in the folder of the exhibit's first file, or none.
+"""The file behind a name that an image states: one that lies in the folder of the exhibit's first file or below it, or none.
 
 What an image refers to (backing file, parent, extent, data file) is data of whoever made it. Rules enforced here:
 
-1. No folder that a name states is ever entered. Only the last component of the name is looked up, in the exhibit's own folder.
+1. Folders that a name states are entered below the folder of the file that names them, and nowhere else: a relative path that does not
+   climb (".."). Of every other path only the last component is looked up, in the exhibit's own folder.
 2. A symbolic link there is refused, and so is what is no regular file; a name with a NUL, without a last component, or with a protocol.
+   No folder is entered through a symbolic link.
 3. An extent must be named plainly. A backing or data file, which cannot be recognised, may have been moved: of a path its last
-   component counts, unless the path climbs ("..").
+   component counts, unless the path climbs.
 4. A parent that can be recognised by an identifier may be stated by any path; upper and lower case count alike, as on Windows.
 5. What is not there is an error that names it. Nothing else is opened in its place.
 """
@@ -19,17 +21,18 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from forensics.containers.folder import ONLY_FOLDERS, open_beneath
 from forensics.errors import ImageError, Problem, SegmentMissingError, Stage, UnsupportedImageError
 from forensics.exhibit import SourceFile, shown
 from forensics.names import escape_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _SEPARATOR = re.compile(r"[/\\]")
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters and more: one is the drive of a Windows path
 _FILE = re.compile(r"file:(?://(?=/))?")
+_DRIVE = re.compile(r"[A-Za-z]:")
 _MAX_LISTED = 20_000
 _MAX_OPEN = 200  # a system lets a process hold about a thousand; the others are opened anew for each read
 _OUTSIDE = "nothing outside its folder is opened"
@@ -45,7 +48,7 @@ class Reference:
 
 
 class Beside:
-    """The folder of an exhibit's first file, and what was opened in it beyond that file."""
+    """The folder of an exhibit's first file, and what was opened in it or below it beyond that file."""
 
     def __init__(self, first: SourceFile) -> None:
         self._folder = first.path.parent
@@ -65,7 +68,7 @@ class Beside:
         return self._open_first(reference)
 
     def open_moved(self, reference: Reference) -> SourceFile:
-        """The file of that name, or of the last component of that path; see `moved` for what must be said then.
+        """The file of that relative path, or of the last component of the path; see `moved` for what must be said then.
 
         Raises:
             UnsupportedImageError: the name cannot be taken, climbs, or stands for a symbolic link.
@@ -78,7 +81,7 @@ class Beside:
         return self._open_first(reference)
 
     def open_known(self, reference: Reference, mismatch: Callable[[SourceFile], str]) -> SourceFile:
-        """The first file under the last component of one of the names for which `mismatch` gives no reason against it.
+        """The first file under one of the names, or the last component of one, for which `mismatch` gives no reason against it.
 
         Raises:
             UnsupportedImageError: no name can be taken, or one stands for a symbolic link.
@@ -86,8 +89,8 @@ class Beside:
             ImageError: what lies there is another file than the one needed, is no regular file, or cannot be opened.
         """
         reasons = []
-        for name in dict.fromkeys(_last_component(reference, name) for name in reference.names):
-            file = self._open_named(reference, name, fold_case=True)
+        for place in dict.fromkeys(place for name in reference.names for place in self._places(reference, name)):
+            file = self._open_at(reference, place, fold_case=True)
             if file is None:
                 continue
             reason = mismatch(file)
@@ -108,7 +111,7 @@ class Beside:
         """
         for name in sorted(self._names()):
             try:
-                file = self._open_named(reference, name)
+                file = self._open_at(reference, (name,))
             except ImageError:  # a link, a folder, an empty or unreadable file: none of them is the disk that is sought
                 continue
             if file is not None:
@@ -123,31 +126,50 @@ class Beside:
             file.release()
 
     def _open_first(self, reference: Reference) -> SourceFile:
-        for name in reference.names:
-            file = self._open_named(reference, _last_component(reference, name))
+        for place in (place for name in reference.names for place in self._places(reference, name)):
+            file = self._open_at(reference, place)
             if file is not None:
                 return file
         raise _missing(reference)
 
-    def _open_named(self, reference: Reference, name: str, *, fold_case: bool = False) -> SourceFile | None:
-        path = self._folder / name
-        status = _status(path)
-        if status is None and fold_case:
+    def _places(self, reference: Reference, name: str) -> Iterator[tuple[str, ...]]:
+        """Where the file may lie, as components below the exhibit's folder, the most likely first."""
+        last = _last_component(reference, name)
+        parts = tuple(part for part in _SEPARATOR.split(_local(name)) if part != ".")
+        is_below = "" not in parts and ".." not in parts and not _DRIVE.match(parts[0])
+        if is_below:
+            yield (*reference.by.path.parent.relative_to(self._folder).parts, *parts)
+        yield (last,)
+
+    def _open_at(self, reference: Reference, place: tuple[str, ...], *, fold_case: bool = False) -> SourceFile | None:
+        *folders, name = place
+        status = self._status(place)
+        if status is None and fold_case and not folders:
             alike = [other for other in self._names() if other.casefold() == name.casefold()]
             if len(alike) == 1:
-                path = self._folder / alike[0]
-                status = _status(path)
+                place = (alike[0],)
+                status = self._status(place)
         if status is None:
             return None
         if stat.S_ISLNK(status.st_mode):
-            raise _refused(reference, name, "which is a symbolic link")
-        file = SourceFile(path)
+            raise _refused(reference, "/".join(place), "which is a symbolic link")
+        file = SourceFile(self._folder.joinpath(*place), named=False)
         self._opened.append(file)
+        # Its own folders may have been exchanged for links meanwhile; a file elsewhere has another identity.
         if file.identity != (status.st_dev, status.st_ino):
-            raise _refused(reference, name, "which was exchanged while it was opened")
+            raise _refused(reference, "/".join(place), "which was exchanged while it was opened")
         if len(self._opened) > _MAX_OPEN:
             file.release()
         return file
+
+    def _status(self, place: tuple[str, ...]) -> os.stat_result | None:
+        """What lies there, by a way on which no symbolic link is followed; None if there is nothing."""
+        *folders, name = place
+        try:
+            with open_beneath(self._folder, os.fsencode("/".join(folders)), ONLY_FOLDERS) as descriptor:
+                return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except (OSError, ValueError):  # not there, or a name that this system cannot have
+            return None
 
     def _names(self) -> Iterator[str]:
         try:
@@ -170,14 +192,15 @@ def told(name: str) -> str:
 def moved(reference: Reference, file: SourceFile) -> tuple[Problem, ...]:
     """What to record when a file that cannot be recognised was taken for one that is stated with folders."""
     name = reference.names[0]
-    if name == file.path.name:
+    stated = tuple(part for part in _SEPARATOR.split(_local(name)) if part != ".")
+    if (*reference.by.path.parent.parts, *stated) == file.path.parts:
         return ()
     return (
         Problem(
             stage=Stage.IMAGE,
             code="reference-moved",
             what=f"The image states the {reference.role} '{told(name)}'; {file.name} beside it was opened instead.",
-            why="the format keeps nothing by which the file could be recognised, and no stated folder is ever entered",
+            why="the format keeps nothing by which the file could be recognised, and no folder outside the image's own is ever entered",
             advice="Make sure that it is the file that belongs to this image.",
             path=reference.by.name,
         ),
@@ -187,7 +210,7 @@ def moved(reference: Reference, file: SourceFile) -> tuple[Problem, ...]:
 def _last_component(reference: Reference, name: str) -> str:
     if "\0" in name or not name:
         raise _refused(reference, name, "no name of a file")
-    local = _FILE.sub("", name, count=1) if _FILE.match(name) else name
+    local = _local(name)
     if _PROTOCOL.match(local):
         raise _refused(reference, name, "no name of a file")
     last = _SEPARATOR.split(local)[-1]
@@ -196,11 +219,8 @@ def _last_component(reference: Reference, name: str) -> str:
     return last
 
 
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except (OSError, ValueError):  # not there, or a name that this system cannot have
-        return None
+def _local(name: str) -> str:
+    return _FILE.sub("", name, count=1) if _FILE.match(name) else name
 
 
 def _refused(reference: Reference, name: str, what: str) -> UnsupportedImageError:

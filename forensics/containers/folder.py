@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_ONLY_FOLDERS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+ONLY_FOLDERS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ONLY_FILES = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MOST_ENTRIES = 20_000_000
 _DEEPEST = 1000
@@ -140,7 +140,7 @@ def scan_folder(path: Path) -> FolderListing:
     while waiting:
         folder, above = waiting.pop()
         try:
-            with open_beneath(path, folder, _ONLY_FOLDERS) as descriptor:
+            with open_beneath(path, folder, ONLY_FOLDERS) as descriptor:
                 status = os.fstat(descriptor)
                 inside = list(_list(descriptor, folder))
         except OSError as error:
@@ -171,7 +171,7 @@ def open_beneath(root: Path, relative: bytes, flags: int) -> Iterator[int]:
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # the folder itself is what the examiner named
     try:
         *folders, last = relative.split(b"/") if relative else (b".",)
-        for name, how in (*((name, _ONLY_FOLDERS) for name in folders), (last, flags)):
+        for name, how in (*((name, ONLY_FOLDERS) for name in folders), (last, flags)):
             below = os.open(name, how, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = below

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from running import evidex, rows_of, unpack
+from running import SAMPLES, evidex, rows_of, unpack
 
 if TYPE_CHECKING:
     import subprocess
@@ -107,6 +107,38 @@ def test_a_reference_that_leads_out_ends_the_run_and_is_named(ground: Ground, na
     assert name in told
     assert not ground.case.exists(), "nothing is begun for an exhibit that cannot be opened"
     ground.is_untouched(answer, b"root:x:0:0")
+
+
+@pytest.mark.parametrize(
+    ("first", "link"), [("disk.001", "disk.002"), ("disk.aa", "disk.ab"), ("disk.E01", "disk.E02"), ("disk.ad1", "disk.ad2")]
+)
+def test_a_segment_that_is_a_symbolic_link_is_refused_and_named(ground: Ground, first: str, link: str) -> None:
+    """Who made the folder may have put the link there; where it leads, the exhibit does not lie."""
+    (ground.evidence / link).symlink_to(ground.bait)
+    data = {"E01": (SAMPLES / "ewf-split" / "ewf-split.E01").read_bytes(), "ad1": b"ADSEGMENTEDFILE\0".ljust(1024, b"\0")}
+    answer = ground.process(first, data.get(first.partition(".")[2], bytes(_SIZE)))
+    assert answer.returncode == 1, answer.stdout
+    (told,) = (line for line in answer.stderr.splitlines() if line.startswith("evidex: "))
+    assert f"{link}: is a symbolic link" in told
+    assert not ground.case.exists()
+    ground.is_untouched(answer)
+
+
+def test_a_folder_of_segments_that_are_symbolic_links_opens_none_of_them(ground: Ground) -> None:
+    (ground.evidence / "disk.001").write_bytes(bytes(_SIZE))
+    (ground.evidence / "disk.002").symlink_to(ground.bait)
+    answer = evidex("process", ground.evidence, "--case", ground.case, *_EXHIBIT, state=ground.state)
+    assert answer.returncode == 1, answer.stdout
+    assert "disk.002: is a symbolic link" in answer.stderr
+    ground.is_untouched(answer)
+
+
+def test_a_link_that_the_examiner_names_is_followed(ground: Ground) -> None:
+    image = unpack("exfat", ground.bait.with_name("elsewhere.dd"))
+    (ground.evidence / "disk.001").symlink_to(image)
+    answer = evidex("process", ground.evidence / "disk.001", "--case", ground.case, *_EXHIBIT, state=ground.state)
+    assert answer.returncode in (0, 3), answer.stderr
+    assert rows_of(ground.case / "runs" / "001-KH-1" / "tables", "sources")[0]["media_size"] == image.stat().st_size
 
 
 def test_a_stated_path_means_the_file_of_that_name_beside_it_and_a_problem_says_so(ground: Ground) -> None:
