@@ -40,8 +40,8 @@ class FoundVolume:
 
     @property
     def is_gap(self) -> bool:
-        """Whether it lies outside every volume."""
-        return self.tile is not None and self.tile.is_gap
+        """Whether it lies outside every volume, of the image or of the disk that a volume holds."""
+        return self.node.derived.is_gap if self.node.derived is not None else self.tile is not None and self.tile.is_gap
 
     @property
     def reader(self) -> str:

@@ -16,10 +16,11 @@ from forensics.filesystems.readers import find_filesystems
 from forensics.found_volume import FoundVolume, Survey
 from forensics.layers.all_layers import ALL_LAYERS, OF_WHOLE_DISKS
 from forensics.layers.base import Derived
+from forensics.layers.partitions import Partitions
 from forensics.logical.open_logical import LOGICAL_KINDS
 from forensics.signatures import HEAD_BYTES, identify
-from forensics.sleuthkit import open_filesystem, open_media
-from forensics.volume_tree import SHARED_VOLUME, VolumeNode, VolumeTree
+from forensics.unrecognised import ADVICE_OTHER_TOOL, ADVICE_UNLOCK, judge, volume_problem
+from forensics.volume_tree import SHARED_VOLUME, UNDER_TABLE, VolumeNode, VolumeTree
 from forensics.volumes import Layout, read_layout, whole
 
 if TYPE_CHECKING:
@@ -29,16 +30,9 @@ if TYPE_CHECKING:
     from forensics.disks import Disks
     from forensics.image import Image
     from forensics.layers.base import Layer, Locked, Member, Unclaimed
-    from forensics.signatures import Signature
     from forensics.source import ByteSource
 
-# Partition types, as TSK names them, that hold no filesystem by definition (UEFI specification, Microsoft, GRUB manual).
-_WITHOUT_FILESYSTEM = ("Microsoft reserved partition", "BIOS Boot partition", "BIOS boot partition")
-RESERVED = "reserved; a partition of this type holds no filesystem; its bytes were read as raw space"
 _GAP = "outside every volume; its bytes were read as raw space"
-_ADVICE_UNLOCK = "give a credential for it (--credentials), or image the volume unlocked"
-_ADVICE_OTHER_TOOL = "read the volume with a tool that knows this kind"
-_BOOT_SECTORS = {b"NTFS    ": "NTFS", b"EXFAT   ": "exFAT"}  # what stands at byte 3
 _DEEPEST = 8  # layers upon layers; no real disk has more than four
 
 
@@ -91,6 +85,8 @@ class _Surveyor:
                 self._found[name] = FoundVolume(node=node, tile=tile, disk_start=start, filesystem=None)
                 names.append(name)
             self._problems.extend(replace(one, volume=renamed.get(one.volume, one.volume)) for one in layout.problems)
+            if layout.is_filesystem and layout.has_table and layout.extents[0].is_gap:
+                self._look_under_table(renamed[layout.extents[0].volume], UNDER_TABLE, image)
         return names
 
     def _sort(self, names: list[str]) -> list[tuple[Layer, list[Member]]]:
@@ -108,14 +104,20 @@ class _Surveyor:
 
     def _recognises(self, layer: Layer, name: str, head: bytes) -> bool:
         member = self._tree.member(name, layer.name)
+        found = self._found[name]
+        if layer.name == Partitions.name and found.tile is not None and found.tile.scheme == "none":
+            return False  # a whole disk, on which no table was found
+        # Disks of an array and of a volume group are put together from the present only: an earlier state has the same identifiers.
+        if found.node.snapshot and layer.name != Partitions.name:
+            return False
         if layer.name in OF_WHOLE_DISKS:
             return name in self._disk_names and layer.recognises(_first_bytes(member.source), member)
         return layer.recognises(head, member)
 
     def _is_plain(self, name: str) -> bool:
-        """Whether the volume can hold no layer: a gap, logical evidence, an earlier state (of which later ones are no part), too deep."""
+        """Whether the volume can hold no layer: a gap, logical evidence, none of its bytes there, too deep."""
         found = self._found[name]
-        if found.is_gap or found.node.snapshot or found.node.size_bytes == 0:
+        if found.is_gap or found.node.size_bytes == 0:
             return True
         return self._disks.images[found.node.disk].container in LOGICAL_KINDS or name.count(".") >= _DEEPEST
 
@@ -123,9 +125,12 @@ class _Surveyor:
         """The volumes that the layer makes of its members; records what stays locked."""
         unfolded = layer.unfold(members, self._credentials)
         self._problems.extend(unfolded.problems)
+        made = [self._derive(derived, snapshot=derived.created is not None) for derived in unfolded.derived]
+        for derived in unfolded.derived:
+            if derived.is_gap and derived.key.startswith("0:"):
+                self._look_under_table(derived.parents[0], SHARED_VOLUME, self._tree.source(derived.parents[0]))
         for locked in unfolded.locked:
             self._lock(locked)
-        made = [self._derive(derived, snapshot=derived.created is not None) for derived in unfolded.derived]
         for one in unfolded.unclaimed:
             self._look(one.volume, self._head(one.volume), one)
         for member in members:
@@ -157,7 +162,7 @@ class _Surveyor:
         if derived.incomplete:
             what = f"volume {name} ({derived.what}) is not whole; what cannot be had is an error where it is read"
             self._problems.append(
-                _problem(name, derived.size, "volume-incomplete", what=what, why=derived.incomplete, advice="find the missing disks")
+                volume_problem(name, derived.size, "volume-incomplete", what=what, why=derived.incomplete, advice="find the missing disks")
             )
         return name
 
@@ -166,11 +171,37 @@ class _Surveyor:
         signature = identify(self._head(locked.volume))
         # What its first bytes say is as exact or more: "BitLocker To Go".
         name = signature.name if signature is not None and signature.name.startswith(locked.name) else locked.name
-        self._found[locked.volume] = replace(found, filesystem=name, encrypted=locked.encrypted, reason=f"{name}: {locked.why}")
+        reason = f"{name}: {locked.why}"
+        self._found[locked.volume] = replace(found, filesystem=name, encrypted=locked.encrypted, reason=reason)
+        if not locked.encrypted and not found.holds:  # in the clear: what can be carved in it still can
+            self._take_as_raw(locked.volume, name, f"{reason}; its bytes were read as raw space")
         what = f"volume {locked.volume} is locked" if locked.encrypted else f"volume {locked.volume} could not be put together"
         self._problems.append(
-            _problem(locked.volume, found.node.size_bytes, locked.code, what=f"{what} ({name})", why=locked.why, advice=locked.advice)
+            volume_problem(locked.volume, found.node.size_bytes, locked.code, what=f"{what} ({name})", why=locked.why, advice=locked.advice)
         )
+
+    def _look_under_table(self, parent: str, layer: str, source: ByteSource) -> None:
+        """Lists a filesystem that begins where the partition table does: of a hybrid disc, or one from before there was a table.
+
+        Args:
+            parent: the volume that holds the table, or of a disk the gap with which it begins.
+            layer: SHARED_VOLUME or UNDER_TABLE, accordingly.
+            source: the whole disk.
+        """
+        filesystems, _ = self._find(source, _first_bytes(source), parent, "")
+        for one in filesystems:
+            if one.reason or one.encrypted:
+                continue
+            what = f"{one.filesystem} filesystem under the partition table"
+            derived = Derived(layer=layer, parents=(parent,), key=one.selector, name=one.label or "", what=what, size=source.size)
+            name = self._derive(derived, snapshot=False)
+            self._take(name, one)
+            told = (
+                f"a filesystem ({one.filesystem}) begins at byte 0, under the partition table; it is listed as {name} beside the partitions"
+            )
+            why = "a disc made to start from a USB stick, too, has both; else one of the two is older and partly overwritten"
+            advice = "compare the times in both before drawing a conclusion from one"
+            self._problems.append(volume_problem(name, source.size, "filesystem-under-table", what=told, why=why, advice=advice))
 
     def _look(self, name: str, head: bytes, guess: Unclaimed | None = None) -> None:
         """Looks for filesystems in a volume of its own; else takes it as raw space, and says what a layer tried on it by guess."""
@@ -181,25 +212,28 @@ class _Surveyor:
         if found.is_gap:
             self._take_as_raw(name, None, _GAP)
             return
-        signature = identify(head)
-        try:
-            filesystems, why = find_filesystems(
-                self._tree.source(name),
-                head,
-                volume=name,
-                tsk_media=lambda: self._tree.tsk_media(name),
-                image=self._disks.images[found.node.disk],
-                credentials=self._credentials,
-                forced=self._forced.pop(name, ""),
-            )
-        except FilesystemError as error:
-            filesystems, why = (), str(error)
+        filesystems, why = self._find(self._tree.source(name), head, name, self._forced.pop(name, ""))
         if not filesystems:
-            self._not_recognised(name, signature, why, guess)
+            self._not_recognised(name, head, why, guess)
         elif len(filesystems) == 1 and not filesystems[0].created:
             self._take(name, filesystems[0])
         else:
             self._share(name, filesystems)
+
+    def _find(self, source: ByteSource, head: bytes, name: str, forced: str) -> tuple[tuple[FoundFilesystem, ...], str]:
+        """The filesystems in a volume, and where there is none why not."""
+        try:
+            return find_filesystems(
+                source,
+                head,
+                volume=name,
+                tsk_media=lambda: self._tree.tsk_media(name),
+                image=self._disks.images[self._found[name].node.disk],
+                credentials=self._credentials,
+                forced=forced,
+            )
+        except FilesystemError as error:
+            return (), str(error)
 
     def _share(self, name: str, filesystems: tuple[FoundFilesystem, ...]) -> None:
         """Makes a volume of each of several filesystems, or states of one, that share the bytes of one volume."""
@@ -220,6 +254,10 @@ class _Surveyor:
         holds = self._found[name].holds
         kinds = ", ".join(sorted({one.filesystem for one in filesystems}))
         self._found[name] = replace(self._found[name], filesystem=kinds, reason=f"{kinds}: what it holds is listed as {', '.join(holds)}")
+        if any(one.reason and not one.encrypted and one.created is None for one in filesystems):
+            self._take_as_raw(
+                name, kinds, f"{self._found[name].reason}; not all of that could be read, so its bytes were read as raw space, too"
+            )
 
     def _take(self, name: str, filesystem: FoundFilesystem) -> None:
         """Takes the filesystem as the one to list in the volume, or says why it cannot be."""
@@ -227,13 +265,13 @@ class _Surveyor:
         size = found.node.size_bytes
         if filesystem.reason:
             code = "volume-encrypted" if filesystem.encrypted else "volume-not-read"
-            advice = _ADVICE_UNLOCK if filesystem.encrypted else _ADVICE_OTHER_TOOL
+            advice = ADVICE_UNLOCK if filesystem.encrypted else ADVICE_OTHER_TOOL
             state = "locked" if filesystem.encrypted else "not read"
             what = f"volume {name} is {state} ({filesystem.filesystem})"
-            self._problems.append(_problem(name, size, code, what=what, why=filesystem.reason, advice=advice))
+            self._problems.append(volume_problem(name, size, code, what=what, why=filesystem.reason, advice=advice))
             reason = f"{filesystem.filesystem}: {filesystem.reason}"
             self._found[name] = replace(found, filesystem=filesystem.filesystem, encrypted=filesystem.encrypted, reason=reason)
-            if not filesystem.encrypted and found.tile is not None:  # damaged: what can be carved in it still can
+            if not filesystem.encrypted and not _shares_bytes(found):  # damaged: what can be carved in it still can
                 self._take_as_raw(name, filesystem.filesystem, f"{reason}; its bytes were read as raw space")
             return
         node = replace(found.node, found=filesystem)
@@ -243,7 +281,7 @@ class _Surveyor:
             why = f"{filesystem.filesystem} states {filesystem.total_bytes} bytes, the volume has {size}"
             what = f"the filesystem in volume {name} is larger than the volume; what lies beyond its end cannot be read"
             advice = "check whether the image is truncated or a segment is missing"
-            self._problems.append(_problem(name, size, "filesystem-cut-off", what=what, why=why, advice=advice))
+            self._problems.append(volume_problem(name, size, "filesystem-cut-off", what=what, why=why, advice=advice))
 
     def _take_as_raw(self, name: str, known_as: str | None, reason: str) -> None:
         found = self._found[name]
@@ -251,42 +289,15 @@ class _Surveyor:
         self._tree.put(node)
         self._found[name] = replace(found, node=node, filesystem=known_as, reason=reason)
 
-    def _not_recognised(self, name: str, signature: Signature | None, why: str, guess: Unclaimed | None) -> None:
+    def _not_recognised(self, name: str, head: bytes, why: str, guess: Unclaimed | None) -> None:
         found = self._found[name]
-        size = found.node.size_bytes
-        known_as = signature.name if signature is not None else None
-        if signature is None and found.tile is not None and found.tile.type in _WITHOUT_FILESYSTEM:
-            self._take_as_raw(name, None, RESERVED)
-            return
-        if signature is not None and signature.encrypted:
-            reason = f"encrypted with {known_as}; no credential opened it"
-            self._problems.append(
-                _problem(name, size, "volume-encrypted", what=f"volume {name} is locked", why=reason, advice=_ADVICE_UNLOCK)
-            )
-            self._found[name] = replace(found, filesystem=known_as, encrypted=True, reason=reason)
-            return
-        if signature is not None and signature.swap:
-            self._take_as_raw(name, known_as, f"{known_as}: memory that was swapped out; its bytes were read as raw space")
-            return
-        boot_sector, advice = _BOOT_SECTORS.get(self._head(name)[3:11]), _ADVICE_OTHER_TOOL
-        if boot_sector is not None:
-            reason = (
-                f"a boot sector of {boot_sector} is there, and no filesystem behind it that can be opened; its bytes were read as raw space"
-            )
-            what, cause = f"the {boot_sector} filesystem in volume {name} could not be opened; no file in it was listed", why
-        elif known_as is not None:
-            reason = f"{known_as} is not read by this version; its bytes were read as raw space"
-            what, cause = f"volume {name} holds {known_as}; no file in it was listed", reason
+        judged = judge(name, found.node.size_bytes, head, partition_type=_partition_type(found), why=why, guess=guess)
+        if judged.problem is not None:
+            self._problems.append(judged.problem)
+        if judged.encrypted:
+            self._found[name] = replace(found, filesystem=judged.filesystem, encrypted=True, reason=judged.reason)
         else:
-            # The layer or TSK tells by the entropy of the first bytes; what looks encrypted may only be compressed.
-            looks_random = guess is not None or "ncrypt" in why
-            told = "; its bytes look random: it may be encrypted in a way that leaves no mark (VeraCrypt), or compressed"
-            reason = f"no filesystem was recognised{told if looks_random else ''}; its bytes were read as raw space"
-            what, cause = f"no filesystem was recognised in volume {name}; no file in it was listed", reason if looks_random else why
-            cause = f"{cause}; {guess.tried}" if guess is not None else cause
-            advice = guess.advice if guess is not None else f"if it is encrypted, {_ADVICE_UNLOCK}" if looks_random else advice
-        self._problems.append(_problem(name, size, "volume-not-read", what=what, why=cause, advice=advice))
-        self._take_as_raw(name, known_as, reason)
+            self._take_as_raw(name, judged.filesystem, judged.reason)
 
     def _name_unused_forcing(self) -> None:
         for volume, reader in self._forced.items():
@@ -311,12 +322,19 @@ class _Surveyor:
 def _layout(image: Image) -> Layout:
     if image.container in LOGICAL_KINDS:
         return whole(image.size, f"logical evidence ({image.container})")
-    media = open_media(image)
-    try:
-        open_filesystem(media, 0)
-    except FilesystemError:
-        return read_layout(image, media, is_filesystem=identify(_first_bytes(image)) is not None)
-    return read_layout(image, media, is_filesystem=True)
+    return read_layout(image)
+
+
+def _shares_bytes(found: FoundVolume) -> bool:
+    """Whether its bytes are those of the volume that it is derived from, which is read as raw space where need be."""
+    return found.node.derived is not None and found.node.derived.layer == SHARED_VOLUME
+
+
+def _partition_type(found: FoundVolume) -> str:
+    if found.tile is not None:
+        return found.tile.type
+    derived = found.node.derived
+    return derived.name if derived is not None and derived.layer == Partitions.name else ""
 
 
 def _first_bytes(source: ByteSource) -> bytes:
@@ -329,7 +347,3 @@ def _first_bytes(source: ByteSource) -> bytes:
 def _layer_word(layer: Layer, head: bytes) -> str:
     signature = identify(head)
     return signature.name if signature is not None else layer.name
-
-
-def _problem(volume: str, size: int, code: str, *, what: str, why: str, advice: str) -> Problem:
-    return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=advice, volume=volume, start_byte=0, size_bytes=size)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SHARED_VOLUME = "filesystem"
 """Layer of a node that is one of several filesystems in its parent: it has its parent's bytes."""
+UNDER_TABLE = "under the partition table"
+"""Layer of a node that is a filesystem which begins where its disk does, under the partition table: it has the bytes of its whole disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +132,12 @@ class VolumeTree:
         Raises:
             VolumeError: it cannot be opened here.
         """
-        return Member(volume, self._disks.images[self._nodes[volume].disk] if layer in OF_WHOLE_DISKS else self.source(volume))
+        whole = layer in OF_WHOLE_DISKS or layer == UNDER_TABLE
+        return Member(volume, self._disks.images[self._nodes[volume].disk] if whole else self.source(volume))
 
     def _derived(self, derived: Derived) -> ByteSource:
         members = [self.member(parent, derived.layer) for parent in derived.parents]
-        if derived.layer == SHARED_VOLUME:
+        if derived.layer in (SHARED_VOLUME, UNDER_TABLE):
             return members[0].source
         layer = next((one for one in ALL_LAYERS if one.name == derived.layer), None)
         if layer is None:

@@ -1,7 +1,9 @@
 """Image -> volumes and gaps that tile it.
 
 TSK reads the partition tables; where it finds none, dissect.volume is asked, with sectors of 512 and of 4,096 bytes (TSK does
-not look for the latter). A GPT whose first table is damaged is read from its backup. Laws: every allocated partition is a volume;
+not look for the latter). A GPT whose first table is damaged is read from its backup, and one whose backup is cut off from its first
+table. Where a filesystem begins at the table's first byte, too (a hybrid disc, an older filesystem, a boot sector that looks like a
+table), `Layout` says so. Laws: every allocated partition is a volume;
 the ranges of volumes and gaps are disjoint and add up to the size of the media. A partition that runs past the end, or over another
 one, keeps only the bytes that are there and its own (perhaps none) and stands in the problems; its filesystem is still looked for
 where its table says it starts.
@@ -16,17 +18,20 @@ from dissect.volume.disk import Disk
 from dissect.volume.disk.schemes import APM, GPT
 from dissect.volume.exceptions import Error as DissectVolumeError
 
-from forensics.errors import ImageReadError, Problem, Stage, VolumeError
-from forensics.gpt_backup import read_backup
-from forensics.sleuthkit import Partition, read_partitions
+from forensics.errors import FilesystemError, ForensicsError, ImageReadError, Problem, Stage, VolumeError
+from forensics.gpt_tables import GptTable, read_table
+from forensics.signatures import HEAD_BYTES, identify
+from forensics.sleuthkit import Partition, open_filesystem, open_media, read_partitions
 from forensics.source import SourceStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from forensics.image import Image
+    from forensics.source import ByteSource
 
 _LARGE_SECTOR = 4096
+# Names at which a boot sector of a filesystem is known: NTFS and exFAT (OEM name), FAT (Microsoft's FAT specification, BS_FilSysType).
+_BOOT_SECTORS = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))
 _PROTECTIVE = 0xEE  # partition type of a protective MBR (UEFI specification, 5.2.3)
 
 
@@ -51,10 +56,16 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The tiles of an image in byte order, and what was wrong with its partition table."""
+    """The tiles of an image in byte order, what was wrong with its partition table, and whether a filesystem begins at byte 0."""
 
     extents: tuple[Extent, ...]
     problems: tuple[Problem, ...]
+    is_filesystem: bool = False
+
+    @property
+    def has_table(self) -> bool:
+        """Whether a partition table makes the tiles."""
+        return self.extents[0].scheme != "none"
 
     @property
     def volumes(self) -> tuple[Extent, ...]:
@@ -62,55 +73,92 @@ class Layout:
         return tuple(e for e in self.extents if not e.is_gap)
 
 
-def read_layout(image: Image, media: Any, *, is_filesystem: bool) -> Layout:
-    """The volumes and gaps of the image.
-
-    Args:
-        image: the image.
-        media: the same image as TSK reads it (sleuthkit.open_media).
-        is_filesystem: whether a filesystem starts at byte 0; then a table that only dissect sees there is not believed,
-            because boot sectors of filesystems look like partition tables.
+def read_layout(source: ByteSource) -> Layout:
+    """The volumes and gaps of a disk: of an image, or of a volume that holds a disk.
 
     Returns:
-        One volume over the whole media, scheme "none", where there is no partition table.
+        One volume over the whole, scheme "none", where there is no partition table.
     """
+    media = open_media(source)
+    is_filesystem = _begins_like_one(source, media)
     try:
         partitions = read_partitions(media)
     except VolumeError:
-        partitions = () if is_filesystem else _read_with_dissect(image)
-    backup = read_backup(image) if _may_hide_a_gpt(image, partitions, is_filesystem=is_filesystem) else ()
-    layout = tile(backup or partitions, image.size)
-    return replace(layout, problems=(_damaged_gpt(), *layout.problems)) if backup else layout
+        # A table that only dissect sees is not believed there: boot sectors of filesystems look like partition tables.
+        partitions = () if is_filesystem else _read_with_dissect(source)
+    table = read_table(source) if _may_hide_a_gpt(source, partitions, is_filesystem=is_filesystem) else None
+    believed = _without_the_whole(table.partitions if table else partitions, source.size)
+    layout = replace(tile(believed, source.size), is_filesystem=is_filesystem)
+    if table is None and any(part.scheme == "gpt" for part in partitions):
+        table = read_table(source)
+    return replace(layout, problems=(*_half_lost(table, source.size), *layout.problems)) if table else layout
 
 
-def _may_hide_a_gpt(image: Image, partitions: tuple[Partition, ...], *, is_filesystem: bool) -> bool:
+def read_nested_layout(source: ByteSource) -> Layout | None:
+    """The volumes and gaps of a volume that holds a disk of its own; None where it holds none.
+
+    A table that states nothing but one partition over all of the volume divides nothing, and would be read in it again. Where a
+    filesystem begins at byte 0, too, a table is believed only if all that it states fits: boot loaders leave tables in boot sectors.
+    """
+    layout = read_layout(source)
+    is_divided = any(not one.is_gap and (one.origin_byte, one.own_bytes) != (0, source.size) for one in layout.extents)
+    return layout if layout.has_table and is_divided and not (layout.is_filesystem and layout.problems) else None
+
+
+def _without_the_whole(partitions: tuple[Partition, ...], media_size: int) -> tuple[Partition, ...]:
+    """Without partitions over all of the media where there are others: a BSD label's "c" names the disk, no part of it (disklabel(5))."""
+    others = tuple(part for part in partitions if part.start_byte > 0 or part.size_bytes < media_size)
+    return others or partitions
+
+
+def _begins_like_one(source: ByteSource, media: Any) -> bool:
+    """Whether byte 0 is the start of a filesystem, also of one that cannot be opened, or of what has a signature of its own."""
+    try:
+        head = source.read_at(0, HEAD_BYTES)
+    except ForensicsError:
+        head = b""
+    if identify(head) is not None or any(head[start : start + len(name)] == name for start, name in _BOOT_SECTORS):
+        return True
+    try:
+        open_filesystem(media, 0)
+    except FilesystemError:
+        return False
+    return True
+
+
+def _may_hide_a_gpt(source: ByteSource, partitions: tuple[Partition, ...], *, is_filesystem: bool) -> bool:
     """Whether nothing was found but a protective MBR, or nothing at all: what a damaged GPT looks like."""
-    if not partitions:
-        return not is_filesystem
+    if not partitions and not is_filesystem:
+        return True
     if any(part.scheme != "dos" for part in partitions):
         return False
     try:
-        record = image.read_at(0, 512)
+        record = source.read_at(0, 512)
     except ImageReadError:
         return False
     return _PROTECTIVE in record[450:512:16]
 
 
-def _damaged_gpt() -> Problem:
-    return Problem(
-        stage=Stage.VOLUMES,
-        code="partition-table-damaged",
-        what="the first GUID partition table cannot be used; the volumes are those of its backup at the end of the media",
-        why="no header with a right checksum stands behind the protective MBR",
-        advice="find out what damaged it: hiding a disk's contents is one reason",
-    )
+def _half_lost(table: GptTable, media_size: int) -> tuple[Problem, ...]:
+    """That the other table of the two cannot be used, where it cannot."""
+    if table.is_backup:
+        what = "the first GUID partition table cannot be used; the volumes are those of its backup at the end of the media"
+        why = "no header with a right checksum stands behind the protective MBR"
+        advice = "find out what damaged it: hiding a disk's contents is one reason"
+    elif table.other_byte >= media_size:
+        what = "the backup of the GUID partition table is not there; the volumes are those of the first table"
+        why = f"it belongs at byte {table.other_byte}, the image has {media_size}"
+        advice = "check whether the image is truncated or a segment is missing"
+    else:
+        return ()
+    return (Problem(stage=Stage.VOLUMES, code="partition-table-damaged", what=what, why=why, advice=advice),)
 
 
-def _read_with_dissect(image: Image) -> tuple[Partition, ...]:
+def _read_with_dissect(source: ByteSource) -> tuple[Partition, ...]:
     """Partitions that dissect.volume finds with small or large sectors; empty if it finds no table either way."""
     for sector in (512, _LARGE_SECTOR):
         try:
-            disk = Disk(SourceStream(image), sector_size=sector)
+            disk = Disk(SourceStream(source), sector_size=sector)
         except (DissectVolumeError, EOFError, ImageReadError, ValueError, UnicodeDecodeError):
             continue
         scheme = "gpt" if isinstance(disk.scheme, GPT) else "apm" if isinstance(disk.scheme, APM) else "dos"

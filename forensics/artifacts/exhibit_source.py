@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from forensics.artifacts.dissect_source import open_artifact_source
 from forensics.artifacts.logical_source import open_logical_source
 from forensics.logical.open_logical import LOGICAL_KINDS
-from forensics.volume_tree import SHARED_VOLUME
+from forensics.volume_tree import SHARED_VOLUME, UNDER_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,6 @@ def open_exhibit_source(disks: Disks, volumes: VolumeTree, nodes: Sequence[Volum
 
 def _is_live(node: VolumeNode) -> bool:
     """Whether it is a derived volume that holds a filesystem in its present state."""
-    if node.derived is None or node.derived.layer == SHARED_VOLUME or node.snapshot:
+    if node.derived is None or node.derived.layer in (SHARED_VOLUME, UNDER_TABLE) or node.snapshot:
         return False
     return node.found is not None and node.found.reader != "raw"

@@ -10,13 +10,15 @@ from forensics.layers.dynamic_disk import DynamicDisk
 from forensics.layers.luks import Luks
 from forensics.layers.lvm import Lvm
 from forensics.layers.md import Md
+from forensics.layers.partitions import Partitions
 from forensics.layers.shadow_copies import ShadowCopies
 from forensics.layers.veracrypt import VeraCrypt
 
 if TYPE_CHECKING:
     from forensics.layers.base import Layer
 
-# VeraCrypt is a guess: a disk of an array that begins with random bytes is the array's.
-ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), Md(), DynamicDisk(), Lvm(), ShadowCopies(), VeraCrypt())
+# The first disk of an array, and what is encrypted, may begin like a partition table. VeraCrypt is a guess: a disk of an array that begins
+# with random bytes is the array's.
+ALL_LAYERS: tuple[Layer, ...] = (BitLocker(), Luks(), CoreStorage(), Md(), DynamicDisk(), Lvm(), Partitions(), ShadowCopies(), VeraCrypt())
 OF_WHOLE_DISKS = frozenset({DynamicDisk.name})
 """Layers whose members are whole disks, because what they need lies outside of every partition; a disk goes by its largest volume."""

@@ -40,6 +40,7 @@ class Derived:
         unlocked_with: kind of the credential that opened it ("passphrase", "clear key" where none was needed); "" if not encrypted.
         created: when a snapshot was taken, nanoseconds since 1970 UTC; None for what is no snapshot.
         incomplete: why not all of its bytes are there, e.g. a missing disk of an array; "" if they are.
+        is_gap: whether it lies outside every partition of its parent.
     """
 
     layer: str
@@ -51,6 +52,7 @@ class Derived:
     unlocked_with: str = ""
     created: int | None = None
     incomplete: str = ""
+    is_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

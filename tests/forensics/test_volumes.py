@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.image import open_image
-from forensics.sleuthkit import Partition, open_media
+from forensics.sleuthkit import Partition
 from forensics.volumes import Layout, read_layout, tile
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_an_overlapping_partition_keeps_its_own_bytes_and_its_start() -> None:
 def _read(path: Path, media: bytes) -> Layout:
     path.write_bytes(media)
     with open_image(path) as image:
-        return read_layout(image, open_media(image), is_filesystem=False)
+        return read_layout(image)
 
 
 def _volumes(layout: Layout) -> list[tuple[str, str, int, int]]:
@@ -213,6 +213,35 @@ def test_a_backup_with_a_wrong_checksum_is_not_believed(tmp_path: Path, place: i
     media[512 : 512 + 92] = bytes(92)
     media[place] ^= 1
     assert [e.scheme for e in _read(tmp_path / "a.dd", bytes(media)).volumes] == ["dos"]
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("kept", [2047, 900])
+def test_a_gpt_whose_end_is_cut_off_is_read_from_its_first_table(tmp_path: Path, sector: int, kept: int) -> None:
+    """The first header names the sector of the backup (UEFI specification, 5.3.2: AlternateLBA); partitions keep what is there."""
+    media = _gpt(2048, sector, [(64, 127), (256, 1023)])
+    layout = _read(tmp_path / "a.dd", bytes(media[: kept * sector]))
+    assert [(start // sector, size // sector) for _, _, start, size in _volumes(layout)] == [(64, 64), (256, min(768, kept - 256))]
+    codes = {p.code for p in layout.problems}
+    assert ("partition-past-end" in codes) == (kept == 900)
+    assert any(f"it belongs at byte {2047 * sector}" in p.why for p in layout.problems)
+
+
+def test_a_label_of_bsd_has_no_partition_over_the_whole_disk(tmp_path: Path) -> None:
+    """Partition "c" of a label names the whole disk (FreeBSD, disklabel(5), sys/disklabel.h: struct disklabel)."""
+    sectors, parts = 2048, [(16, 1008), (1024, 1024), (0, 2048)]
+    label = bytearray(struct.pack("<IHH16s16s10I", 0x82564557, 3, 0, b"", b"", 512, 64, 16, 2, 1024, sectors, 0, 0, 0, 0).ljust(132, b"\0"))
+    label += struct.pack("<IHHII", 0x82564557, 0, len(parts), 8192, 8192)
+    label += b"".join(struct.pack("<IIIBBH", size, start, 2048, 7, 8, 0) for start, size in parts)
+    words = struct.unpack(f"<{len(label) // 2}H", label)
+    total = 0
+    for word in words:
+        total ^= word
+    struct.pack_into("<H", label, 136, total)
+    media = bytes(512) + bytes(label)
+    layout = _read(tmp_path / "a.dd", media.ljust(sectors * 512, b"\0"))
+    assert [(scheme, start // 512, size // 512) for scheme, _, start, size in _volumes(layout)] == [("bsd", 16, 1008), ("bsd", 1024, 1024)]
+    assert layout.problems == ()
 
 
 def test_an_apple_partition_map(tmp_path: Path) -> None:
