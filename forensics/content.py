@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from forensics.entropy import ByteCounts
 from forensics.errors import ArchiveError, Problem, ScanError, ScanTimeoutError, Stage, StreamReadError
 from forensics.filetype import detect
+from forensics.readable import BLOCK_BYTES, Hole, iter_readable
 from forensics.spooled import SpooledContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from forensics.filesystems.base import Stream
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from forensics.rule_match import Match
     from forensics.yara_rules import RuleSet
 
-BLOCK_BYTES = 1 << 20
 WINDOW_BYTES = 32 << 20
 _SIGNATURE_BYTES = 8
 
@@ -44,7 +44,7 @@ class Scan(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentResult:
-    """What one pass over a stream gave; digests cover the `bytes_read` first bytes, the whole stream if `is_whole`."""
+    """What one pass over a stream gave; digests cover the `bytes_read` bytes that could be read, the whole stream if `is_whole`."""
 
     bytes_read: int
     is_whole: bool
@@ -94,17 +94,19 @@ class ContentReader:
             stream: what to read.
             externals: first bytes -> what rules that ask for a name are told about the file.
         """
-        with self.opened(iter_blocks(stream), stream.size, externals) as (result, _):
+        with self.opened(iter_readable(stream), stream.size, externals) as (result, _):
             return result
 
     @contextmanager
     def opened(
-        self, blocks: Iterator[bytes], size: int | None, externals: Callable[[bytes], Externals]
+        self, blocks: Iterator[bytes | Hole] | Iterator[bytes], size: int | None, externals: Callable[[bytes], Externals]
     ) -> Iterator[tuple[ContentResult, SpooledContent]]:
         """One pass over the blocks; gives its result, and the bytes for as long as it is entered.
 
+        What cannot be read is zeros to YARA, so that places behind it are right, and in no digest.
+
         Args:
-            blocks: the content in order; raises StreamReadError or ArchiveError where it cannot be read on.
+            blocks: the content in order, and the holes in it; raises StreamReadError or ArchiveError where it cannot be read on.
             size: how many bytes it should have; None where nothing states it.
             externals: as for `read`.
         """
@@ -115,13 +117,17 @@ class ContentReader:
             read, failure = 0, None
             try:
                 for block in blocks:
+                    if isinstance(block, Hole):
+                        content.skip(block.size)
+                        failure = failure or block.why
+                        continue
                     for digest in digests:
                         digest.update(block)
                     counts.add(block)
                     content.write(block)
                     read += len(block)
             except (StreamReadError, ArchiveError) as error:
-                failure = str(error)
+                failure = failure or str(error)
             if failure is None and size is not None and read != size:
                 failure = f"it has {read} bytes, and {size} are stated"
             content.complete()
@@ -132,7 +138,7 @@ class ContentReader:
             problems = [*analysis.problems, *named_problems]
             if failure is not None:
                 scan = Scan.PARTIAL if read and scan is Scan.COMPLETE else scan if scan is Scan.SKIPPED else Scan.FAILED
-                problems.append(_unreadable(read, size, failure))
+                problems.append(_unreadable(read, size, failure, content.holes))
             result = ContentResult(
                 bytes_read=read,
                 is_whole=failure is None,
@@ -150,17 +156,21 @@ class ContentReader:
 
     def _analyse(self, sha256: str, buffer: SpooledContent) -> _Analysis:
         """Type and hits of the content, from memory of an equal one where there is one."""
+        if buffer.holes:  # the digest is that of what could be read, wherever it lies
+            return self._analyse_anew(buffer)
         known = self._seen.get(sha256)
-        if known is not None:
-            self._seen.move_to_end(sha256)
-            return known
+        if known is None:
+            known = self._seen[sha256] = self._analyse_anew(buffer)
+        self._seen.move_to_end(sha256)
+        if len(self._seen) > self.cached:
+            self._seen.popitem(last=False)
+        return known
+
+    def _analyse_anew(self, buffer: SpooledContent) -> _Analysis:
         found = detect(buffer.head())
         analysis = _Analysis(mime_type=found.mime_type, description=found.description, scan=Scan.SKIPPED, matches=(), problems=())
         if self.rules is not None:
             analysis = self._scan_content(self.rules, analysis, buffer)
-        self._seen[sha256] = analysis
-        if len(self._seen) > self.cached:
-            self._seen.popitem(last=False)
         return analysis
 
     def _scan_content(self, rules: RuleSet, analysis: _Analysis, buffer: SpooledContent) -> _Analysis:
@@ -209,7 +219,7 @@ def scan_seconds(size: int) -> int:
     return 180 + 2 * (size >> 20)
 
 
-def _unreadable(read: int, size: int | None, why: str) -> Problem:
+def _unreadable(read: int, size: int | None, why: str, holes: Sequence[tuple[int, int]]) -> Problem:
     missing = None if size is None or size < read else size - read
     return Problem(
         stage=Stage.CONTENT,
@@ -217,7 +227,7 @@ def _unreadable(read: int, size: int | None, why: str) -> Problem:
         what=f"{'what follows byte ' + str(read) if missing is None else f'{missing} of {size} bytes'} of a file could not be read",
         why=why,
         advice="read the sectors with another tool; if the image is damaged, go back to the original",
-        start_byte=read,
+        start_byte=holes[0][0] if holes else read,
         size_bytes=missing,
     )
 

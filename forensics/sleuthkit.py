@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import pytsk3
 from forensics.errors import FilesystemError, ImageReadError, VolumeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from forensics.source import ByteSource
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 # pytsk3 raises OSError for what TSK refuses, and RuntimeError where a read of ours failed underneath.
 TSK_ERRORS = (OSError, RuntimeError)
 _OURS = re.compile(r"""OSError\((['"])(.*?)\1\)""", re.DOTALL)  # how pytsk3 hands on what TskMedia.read raised
+
+_SECTOR = 512
+_CACHE_BYTES = 65536  # TSK_IMG_INFO_CACHE_LEN
+_REASONS_SHOWN = 8
 
 _SCHEMES = {
     int(pytsk3.TSK_VS_TYPE_DOS): "dos",
@@ -53,25 +59,62 @@ _FILESYSTEMS = {
 class TskMedia(pytsk3.Img_Info):
     """The bytes of a source, as TSK asks for them.
 
-    TSK turns an exception of ours into an error without a cause, so the last one is kept in `last_error`.
+    TSK fills a cache with 64 KiB at a time, and asks for exactly what it needs where that fails (tsk/img/img_io.cpp). Damage in what
+    it does not need must not be felt: a failure of the first is said to TSK alone, and one of the second is raised through pytsk3.
+
+    Attributes:
+        source: the bytes.
+        lost: why reads failed that TSK needed, each reason once, while `tolerate` is entered; None else, and such a read raises.
+        zeros: whether such a read gives zeros meanwhile.
     """
 
     def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self.last_error: ImageReadError | None = None
+        self.source = source
+        self.lost: list[str] | None = None
+        self.zeros = False
+        self._refused: tuple[int, int] | None = None
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
 
     def read(self, offset: int, size: int) -> bytes:
-        """`size` bytes of the media from `offset`, fewer at its end."""
+        """`size` bytes of the media from `offset`, fewer at its end; for TSK alone, to which nothing means that they cannot be read."""
+        refused, self._refused = self._refused, None
         try:
-            return self._source.read_at(offset, size)
+            return self.source.read_at(offset, size)
         except ImageReadError as error:
-            self.last_error = error
-            raise OSError(str(error)) from error
+            fills_cache = offset % _SECTOR == 0 and (size == _CACHE_BYTES or (size < _CACHE_BYTES and offset + size == self.source.size))
+            if fills_cache and refused != (offset, size):
+                self._refused = offset, size  # the very next call asks for what is needed, even if it asks for the same
+                return b""
+            if self.lost is None:
+                raise OSError(str(error)) from error
+            if str(error) not in self.lost:
+                self.lost.append(str(error))
+            return bytes(min(size, self.source.size - offset)) if self.zeros else b""
 
     def get_size(self) -> int:
         """Size of the media in bytes."""
-        return self._source.size
+        return self.source.size
+
+
+@contextmanager
+def tolerate(media: Any, lost: list[str], *, zeros: bool = False) -> Iterator[None]:
+    """Leaves it to TSK meanwhile what becomes of a read that fails; `lost` takes why they failed, each reason once.
+
+    pytsk3 lets no call succeed in which one of our reads raised, although TSK gets over many: it looks for filesystems of ten kinds in
+    turn, and walks on behind metadata that it cannot read. Contents are never read in this way.
+
+    With `zeros` TSK is given zeros for what cannot be read. Only for what it does not keep: its cache of the media takes nothing from
+    such reads, those of some filesystems would.
+    """
+    if not isinstance(media, TskMedia):  # TSK reads the file itself, and gets over what it can
+        yield
+        return
+    before = media.lost, media.zeros
+    media.lost, media.zeros = lost, zeros
+    try:
+        yield
+    finally:
+        media.lost, media.zeros = before
 
 
 def open_media(source: ByteSource) -> Any:
@@ -104,10 +147,12 @@ def read_partitions(media: Any) -> tuple[Partition, ...]:
     Raises:
         VolumeError: TSK finds no partition table.
     """
-    try:
-        found = pytsk3.Volume_Info(media)
-    except TSK_ERRORS as error:
-        raise VolumeError(tsk_reason(error)) from error
+    lost: list[str] = []
+    with tolerate(media, lost):
+        try:
+            found = pytsk3.Volume_Info(media)
+        except TSK_ERRORS as error:
+            raise VolumeError(_with_damage(error, lost)) from error
     scheme = _SCHEMES.get(int(found.info.vstype), "unknown")
     sector = int(found.info.block_size)
     return tuple(
@@ -147,6 +192,8 @@ class VolumeBytes:
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
+        if isinstance(self._media, TskMedia):
+            return self._media.source.read_at(self._start + offset, length)
         try:
             return bytes(self._media.read(self._start + offset, length))
         except TSK_ERRORS as error:
@@ -168,6 +215,7 @@ class OpenFilesystem:
         volume: the bytes of its volume, as far as they are there.
         volume_bytes: size of the volume, where it was given.
         first_block_byte: where in the volume TSK's block 0 lies; not 0 for HFS+ wrapped in HFS.
+        lost: why reads failed that opening it needed, and TSK got over.
     """
 
     handle: Any
@@ -180,6 +228,7 @@ class OpenFilesystem:
     volume: VolumeBytes
     volume_bytes: int | None
     first_block_byte: int
+    lost: tuple[str, ...] = ()
 
 
 def open_filesystem(media: Any, start_byte: int, size_bytes: int | None = None) -> OpenFilesystem:
@@ -193,28 +242,53 @@ def open_filesystem(media: Any, start_byte: int, size_bytes: int | None = None) 
     Raises:
         FilesystemError: TSK recognises none there, or one that it cannot read.
     """
-    try:
-        handle = pytsk3.FS_Info(media, offset=start_byte)
-    except TSK_ERRORS as error:
-        raise FilesystemError(tsk_reason(error)) from error
+    handle, lost = _open(media, start_byte, int(pytsk3.TSK_FS_TYPE_DETECT))
+    if lost:  # by looking for any kind of filesystem; what this one needs is less
+        handle, lost = _open(media, start_byte, int(handle.info.ftype))
     info = handle.info
     name = _FILESYSTEMS.get(int(info.ftype))
     if name is None:
         message = f"TSK opens it as filesystem type {int(info.ftype)}, which Evidex does not read"
         raise FilesystemError(message)
     volume = VolumeBytes(media, start_byte, size_bytes)
+    try:
+        cluster_size = _cluster_size(volume, name, int(info.block_size))
+        first_block_byte = _hfs_wrapper(volume) if name == "hfs+" else 0
+    except ImageReadError as error:
+        raise FilesystemError(str(error)) from error
     return OpenFilesystem(
         handle=handle,
         media=media,
         name=name,
         block_size=int(info.block_size),
-        cluster_size=_cluster_size(media, start_byte, name, int(info.block_size)),
+        cluster_size=cluster_size,
         block_count=int(info.block_count),
         encrypted=bool(int(info.flags) & int(pytsk3.TSK_FS_INFO_FLAG_ENCRYPTED)),
         volume=volume,
         volume_bytes=size_bytes,
-        first_block_byte=_hfs_wrapper(volume) if name == "hfs+" else 0,
+        first_block_byte=first_block_byte,
+        lost=lost,
     )
+
+
+def _open(media: Any, start_byte: int, kind: int) -> tuple[Any, tuple[str, ...]]:
+    """TSK's filesystem, and why reads failed meanwhile."""
+    lost: list[str] = []
+    with tolerate(media, lost):
+        try:
+            return pytsk3.FS_Info(media, offset=start_byte, type=kind), tuple(lost)
+        except TSK_ERRORS as error:
+            raise FilesystemError(_with_damage(error, lost)) from error
+
+
+def _with_damage(error: Exception, lost: Sequence[str]) -> str:
+    return "; ".join(filter(None, (tsk_reason(error), damage(lost))))
+
+
+def damage(lost: Sequence[str]) -> str:
+    """Why reads failed, in one line; of many reasons, the first and how many more there are."""
+    shown = lost[:_REASONS_SHOWN]
+    return "; ".join((*shown, f"and {len(lost) - len(shown)} more") if len(lost) > len(shown) else shown)
 
 
 def _hfs_wrapper(volume: VolumeBytes) -> int:
@@ -229,7 +303,7 @@ def _hfs_wrapper(volume: VolumeBytes) -> int:
     return int(first) * 512 + int(start) * int(block_size)
 
 
-def _cluster_size(media: Any, start_byte: int, name: str, block_size: int) -> int:
+def _cluster_size(volume: VolumeBytes, name: str, block_size: int) -> int:
     """Bytes a cluster: TSK counts FAT and exFAT in sectors, and their boot sectors say how many make a cluster.
 
     References:
@@ -237,10 +311,10 @@ def _cluster_size(media: Any, start_byte: int, name: str, block_size: int) -> in
         Microsoft's exFAT specification, sections 3.1.14 and 3.1.15: the two as powers of 2, at 108 and 109.
     """
     if name == "exfat":
-        sector_shift, cluster_shift = media.read(start_byte + 108, 2)
+        sector_shift, cluster_shift = volume.read_at(108, 2)
         return 1 << int(sector_shift + cluster_shift)
     if name.startswith("fat"):
-        low, high, sectors = media.read(start_byte + 11, 3)
+        low, high, sectors = volume.read_at(11, 3)
         return int(low | high << 8) * int(sectors)
     return block_size
 

@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 
+_ZEROS = bytes(1 << 20)
+
+
 class SpooledContent:
-    """The bytes of one stream: in memory up to the window, then in a temporary file with its holes kept."""
+    """The bytes of one stream: in memory up to the window, then in a temporary file with its holes kept.
+
+    Attributes:
+        size: how many bytes it has so far, those that could not be read among them.
+        spool_failure: why there was no room to keep them; None if there was.
+        holes: first byte and length of what could not be read, which is kept as zeros.
+    """
 
     def __init__(self, folder: Path, window: int, cleanup: ExitStack) -> None:
         self._folder, self._window, self._cleanup = folder, window, cleanup
@@ -31,6 +40,31 @@ class SpooledContent:
         self._head = b""
         self.size = 0
         self.spool_failure: str | None = None
+        self.holes: list[tuple[int, int]] = []
+
+    def skip(self, size: int) -> None:
+        """Takes `size` bytes that could not be read."""
+        if self.holes and sum(self.holes[-1]) == self.size:
+            start, before = self.holes.pop()
+            self.holes.append((start, before + size))
+        else:
+            self.holes.append((self.size, size))
+        while size:
+            taken = min(size, len(_ZEROS))
+            self.write(_ZEROS[:taken])
+            size -= taken
+
+    def cut(self) -> None:
+        """Lets go what lies behind the first byte that could not be read: for readers that would take zeros for content."""
+        if not self.holes:
+            return
+        self.size = self.holes[0][0]
+        self.holes.clear()
+        if self._file is None:
+            self._memory = self._memory[: self.size]
+        elif self.spool_failure is None:
+            self._file.truncate(self.size)
+            self._head = self._head[: self.size]
 
     def write(self, block: bytes) -> None:
         """Takes the next block."""
@@ -86,8 +120,12 @@ class SpooledContent:
         """The bytes `content[offset : offset + length]`, short only at its end, so that it is a byte source.
 
         Raises:
-            ImageReadError: there was no room to keep them, or they cannot be read back.
+            ImageReadError: there was no room to keep them, they cannot be read back, or some of them could not be read at all.
         """
+        for start, size in self.holes:
+            if start < offset + length and offset < start + size:
+                message = f"{size} bytes at byte {start} could not be read"
+                raise ImageReadError(message)
         if self.spool_failure is not None:
             message = f"no room for a temporary copy: {self.spool_failure}"
             raise ImageReadError(message)

@@ -19,7 +19,7 @@ from forensics.layers.base import Derived
 from forensics.layers.partitions import Partitions
 from forensics.logical.open_logical import LOGICAL_KINDS
 from forensics.signatures import HEAD_BYTES, identify
-from forensics.unrecognised import ADVICE_OTHER_TOOL, ADVICE_UNLOCK, judge, volume_problem
+from forensics.unrecognised import ADVICE_OTHER_TOOL, ADVICE_UNLOCK, judge, second_choice, volume_problem
 from forensics.volume_tree import SHARED_VOLUME, UNDER_TABLE, VolumeNode, VolumeTree
 from forensics.volumes import Layout, read_layout, whole
 
@@ -136,7 +136,7 @@ class _Surveyor:
         for member in members:
             found = self._found[member.volume]
             if layer.consumes and found.node.found is None and not found.reason:
-                name = found.filesystem or _layer_word(layer, self._head(member.volume))
+                name = found.filesystem or (identify(self._head(member.volume)) or layer).name
                 why = f"{name}: what it holds is listed as {', '.join(found.holds)}" if found.holds else f"{name} that holds nothing"
                 self._found[member.volume] = replace(found, filesystem=name, reason=why)
         return made
@@ -217,11 +217,13 @@ class _Surveyor:
             self._not_recognised(name, head, why, guess)
         elif len(filesystems) == 1 and not filesystems[0].created:
             self._take(name, filesystems[0])
+            if why and not filesystems[0].reason:
+                self._problems.append(second_choice(name, found.node.size_bytes, filesystems[0], why))
         else:
             self._share(name, filesystems)
 
     def _find(self, source: ByteSource, head: bytes, name: str, forced: str) -> tuple[tuple[FoundFilesystem, ...], str]:
-        """The filesystems in a volume, and where there is none why not."""
+        """The filesystems in a volume, and why the engine that is asked first found none."""
         try:
             return find_filesystems(
                 source,
@@ -342,8 +344,3 @@ def _first_bytes(source: ByteSource) -> bytes:
         return source.read_at(0, HEAD_BYTES)
     except (ImageReadError, ForensicsError):
         return b""
-
-
-def _layer_word(layer: Layer, head: bytes) -> str:
-    signature = identify(head)
-    return signature.name if signature is not None else layer.name

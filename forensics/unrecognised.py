@@ -9,6 +9,7 @@ from forensics.errors import Problem, Stage
 from forensics.signatures import identify
 
 if TYPE_CHECKING:
+    from forensics.filesystems.found import FoundFilesystem
     from forensics.layers.base import Unclaimed
 
 # Partition types, as TSK names them, that hold no filesystem by definition (UEFI specification, Microsoft, GRUB manual).
@@ -76,6 +77,20 @@ def judge(volume: str, size: int, head: bytes, *, partition_type: str, why: str,
         advice = guess.advice if guess is not None else f"if it is encrypted, {ADVICE_UNLOCK}" if looks_random else advice
     problem = volume_problem(volume, size, "volume-not-read", what=what, why=cause, advice=advice)
     return Unrecognised(filesystem=known_as, reason=reason, problem=problem)
+
+
+def second_choice(volume: str, size: int, found: FoundFilesystem, why: str) -> Problem:
+    """That The Sleuth Kit refused a filesystem which another engine reads.
+
+    Args:
+        volume: its identifier.
+        size: its size, bytes.
+        found: the filesystem, as the other engine has it.
+        why: why it was refused.
+    """
+    what = f"The Sleuth Kit does not open the filesystem in volume {volume}; {found.reader} reads it, without deleted files and slack"
+    advice = "the volume may be damaged: use another copy, if there is one"
+    return volume_problem(volume, size, "reader-second-choice", what=what, why=why, advice=advice)
 
 
 def volume_problem(volume: str, size: int, code: str, *, what: str, why: str, advice: str) -> Problem:

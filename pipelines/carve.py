@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from forensics.carving.carver import iter_carved
-from forensics.content import iter_blocks
 from forensics.errors import Problem
 from forensics.filesystems.base import Kind, Recovery
 from forensics.filesystems.raw_space import RangeStream
+from forensics.readable import iter_readable
 from pipelines.content_rows import EMPTY_ROW, content_columns, hit_rows, place_of
 from pipelines.inside import look_inside
 
@@ -55,7 +55,7 @@ def _take(batch: Batch, row: dict[str, Any], content: SpooledContent, pieces: Pi
     }
     stream = RangeStream(content, found.offset, found.length)
     own_pieces = pieces.part(found.offset, found.length)
-    with exhibit.contents.opened(iter_blocks(stream), stream.size, partial(batch.externals, {**carved_row, "owner": None})) as (
+    with exhibit.contents.opened(iter_readable(stream), stream.size, partial(batch.externals, {**carved_row, "owner": None})) as (
         result,
         copy,
     ):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from forensics.boundary import attempt
-from forensics.content import BLOCK_BYTES, iter_blocks
+from forensics.content import iter_blocks
 from forensics.errors import ImageReadError, StreamReadError
 from forensics.expansion.encrypted_container import EncryptedContainer
 from forensics.expansion.walk import SEPARATOR, Content, expand
 from forensics.filesystems.base import Recovery, StreamAddress
 from forensics.filesystems.raw_space import RangeStream
 from forensics.names import display_path
+from forensics.readable import BLOCK_BYTES
 from forensics.rule_externals import Externals
 from pipelines.inside import OPENERS, address_chain, take_copy
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from forensics.boundary import attempt
-from forensics.content import iter_blocks
 from forensics.expansion.encrypted_container import EncryptedContainer
 from forensics.filesystems.base import Content, Recovery, StreamAddress
 from forensics.logical.stated import Computed, stated_problem
+from forensics.readable import iter_readable
 from forensics.rule_externals import Externals, filetype_word
 from forensics.schema import CARVED, ENTRIES, HITS
 from pipelines.carve import carve
@@ -140,7 +140,7 @@ class Batch:
             return
         reader = self.exhibit.reader(row["volume"])
         stream = reader.open_stream(address)
-        with self.exhibit.contents.opened(iter_blocks(stream), stream.size, partial(self.externals, row)) as (result, content):
+        with self.exhibit.contents.opened(iter_readable(stream), stream.size, partial(self.externals, row)) as (result, content):
             is_first_name = self._last is None or self._last[0] != key
             self._last = (key, result)
             self.bytes_read += result.bytes_read
@@ -163,6 +163,7 @@ class Batch:
             else:
                 self.problems.append(crashed("nothing was carved from a piece of free space", place_of(row)))
         elif self._begin(number, _EXPAND):
+            content.cut()
             look_inside(self, row, result, content)
         else:
             self.problems.append(crashed("what is inside a file was not looked at", place_of(row)))

@@ -19,7 +19,7 @@ from forensics.filesystems.tsk_stream import Attribute, TskStream, attributes_of
 from forensics.filesystems.unallocated import SPACE_TYPES, UnallocatedSpace
 from forensics.filesystems.unowned import UNOWNED_TYPE, OwnedBlocks, iter_unowned_entries, open_unowned
 from forensics.filesystems.unowned import runs_of as unowned_runs
-from forensics.sleuthkit import TSK_ERRORS, tsk_reason
+from forensics.sleuthkit import TSK_ERRORS, damage, tsk_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +61,9 @@ class TskReader:
             FilesystemError: the root directory cannot be read, so nothing can be listed.
         """
         self.slack = FileSlack(self._opened)
+        if self._opened.lost:
+            what = "some of what the filesystem is opened from cannot be read; what it lists may be incomplete"
+            yield _problem("filesystem-damaged", what, damage(self._opened.lost), "use another copy of the image, if there is one")
         attributes: ExtAttributeStreams | None = None
         if limits.attributes and self.filesystem.startswith("ext"):
             try:

@@ -17,7 +17,7 @@ from forensics.filesystems.tsk_entries import BAD_CLUSTERS, DIRECTORY_TYPES, Ent
 from forensics.filesystems.tsk_names import META_ALLOCATED, NAME_ALLOCATED, NameResolver, entry_problem
 from forensics.filesystems.tsk_stream import attributes_of
 from forensics.names import display_path
-from forensics.sleuthkit import TSK_ERRORS, tsk_reason
+from forensics.sleuthkit import TSK_ERRORS, damage, tolerate, tsk_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,8 @@ class TskListing:
     """One walk through one filesystem."""
 
     def __init__(self, filesystem: OpenFilesystem, limits: ListingLimits, extras: Extras) -> None:
-        self._filesystem, self._fs = filesystem, filesystem.handle
+        self._filesystem, self._fs, self._media = filesystem, filesystem.handle, filesystem.media
+        self._is_ntfs = filesystem.name == "ntfs"
         self._orphan_directory = int(self._fs.info.last_inum)
         self._resolver = NameResolver(filesystem)
         self._entries = EntryMaker(filesystem.name, attributes=limits.attributes)
@@ -76,13 +77,15 @@ class TskListing:
         self._own_root(waiting[0].address)
         while waiting:
             directory = waiting.pop()
+            lost: list[str] = []
             try:
-                names = self._fs.open_dir(inode=directory.address)
+                names = self._files(directory, lost)
             except TSK_ERRORS as error:
+                why = "; ".join(filter(None, (tsk_reason(error), damage(lost))))
                 if not directory.path:
-                    message = f"the root directory cannot be read: {tsk_reason(error)}"
+                    message = f"the root directory cannot be read: {why}"
                     raise FilesystemError(message) from error
-                yield _directory_problem(directory, "directory-unreadable", "a directory cannot be read", tsk_reason(error))
+                yield _directory_problem(directory, "directory-unreadable", "a directory cannot be read", why)
                 continue
             children = []
             for file, original_path in self._with_original_paths(names, directory):
@@ -98,16 +101,40 @@ class TskListing:
                 entered.add(child.address)
                 children.append(child)
             waiting.extend(reversed(children))
+            if lost:
+                what = "some of what a directory is listed from cannot be read; entries of it may be missing, deleted ones above all"
+                yield _directory_problem(directory, "directory-damaged", what, damage(lost))
         if self._extras.deleted is not None:
             yield from self._extras.deleted.settle()
         yield from self._budget.problems()
 
-    def _with_original_paths(self, names: Any, directory: _Directory) -> Iterator[tuple[Any, str | None]]:
+    def _files(self, directory: _Directory, lost: list[str]) -> Iterator[Any]:
+        """The files that TSK finds in the directory; `lost` takes why reads failed that TSK got over, as fls does.
+
+        Raises:
+            OSError: the directory cannot be opened.
+        """
+        # TSK looks through the whole MFT for what lies in a directory, and gives up at the first entry that it cannot read. It gets over
+        # one that is none, and over a record of an index that is none; zeros are neither.
+        with tolerate(self._media, lost, zeros=self._is_ntfs):
+            names = iter(self._fs.open_dir(inode=directory.address))
+        return self._each(names, lost)
+
+    def _each(self, names: Iterator[Any], lost: list[str]) -> Iterator[Any]:
+        while True:
+            with tolerate(self._media, lost):  # not longer than one step: contents may be read between two
+                file = next(names, None)
+            if file is None:
+                return
+            yield file
+
+    def _with_original_paths(self, names: Iterator[Any], directory: _Directory) -> Iterator[tuple[Any, str | None]]:
         """The files of a directory, each with the path that it was deleted from, if it lies in a recycle bin."""
         recycled = None
         if is_bin(directory.path):
-            names = list(names)
-            recycled = RecycledNames(names, self._resolver)
+            listed = list(names)
+            recycled = RecycledNames(listed, self._resolver)
+            names = iter(listed)
         for file in names:
             name = bytes(file.info.name.name)
             if name in _NAMED_BUT_NOT_LISTED:
