@@ -233,10 +233,8 @@ COVERAGE = Table(
         column("start_byte", pa.int64(), "first byte, counted from the start of the media; null for a derived volume", unit="bytes"),
         column("size_bytes", pa.int64(), "bytes of the image; 0 for a derived volume, which lies in others", unit="bytes", required=True),
         column("volume_bytes", pa.int64(), "length of the volume itself", unit="bytes", required=True),
-        column("state", TEXT, "processed, skipped or failed", required=True),
-        column(
-            "reason", TEXT, "why it was skipped or failed, or what was processed in place of a filesystem; empty otherwise", required=True
-        ),
+        column("state", TEXT, "processed (contents were read), skipped or failed; of one that only holds others, theirs", required=True),
+        column("reason", TEXT, "why it was skipped or failed, what was not read, what was read for want of a filesystem", required=True),
         column("streams", pa.int64(), "streams with content that were listed in it: the sum of the next three", required=True),
         column("streams_read", pa.int64(), "streams read whole", required=True),
         column("streams_skipped", pa.int64(), "streams not read, because the profile or a limit says so", required=True),
@@ -245,9 +243,11 @@ COVERAGE = Table(
         column("bytes_read", pa.int64(), "how much of them was read", unit="bytes", required=True),
         column("bytes_skipped", pa.int64(), "how much was left out", unit="bytes", required=True),
         column("bytes_failed", pa.int64(), "how much could not be read", unit="bytes", required=True),
-        column(
-            "unallocated_bytes", pa.int64(), "how much of the volume no file has; listed as items of its own", unit="bytes", required=True
-        ),
+        column("unallocated_bytes", pa.int64(), "how much of it no file has; listed as items of its own", unit="bytes", required=True),
+        column("streams_inside", pa.int64(), "members of containers in it and carved files, whose bytes count already", required=True),
+        column("inside_read", pa.int64(), "of them, read whole", required=True),
+        column("inside_skipped", pa.int64(), "of them, not read, because a limit says so", required=True),
+        column("inside_failed", pa.int64(), "of them, not read whole, or not at all", required=True),
     ),
 )
 

@@ -24,8 +24,15 @@ _COUNTED_ELSEWHERE = (Recovery.MEMBER, Recovery.CARVED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """The streams with content of one volume, by what became of them, and their bytes: listed = read + skipped + failed, of both."""
+    """The streams with content of one volume, by what became of them, and their bytes: listed = read + skipped + failed, of both.
 
+    Streams inside others (members of containers, carved files) are counted apart: their bytes are those of what they lie in.
+
+    Attributes:
+        entries: all that was listed in it, folders and links too.
+    """
+
+    entries: int = 0
     listed: int = 0
     read: int = 0
     skipped: int = 0
@@ -35,6 +42,10 @@ class Streams:
     bytes_skipped: int = 0
     bytes_failed: int = 0
     unallocated_bytes: int = 0
+    inside: int = 0
+    inside_read: int = 0
+    inside_skipped: int = 0
+    inside_failed: int = 0
 
 
 def volume_rows(exhibit: str, volumes: Sequence[FoundVolume]) -> list[dict[str, Any]]:
@@ -71,12 +82,13 @@ def coverage_rows(exhibit: str, volumes: Sequence[FoundVolume], streams: Mapping
         exhibit: number of the exhibit.
         volumes: what the survey found.
         streams: by volume, what became of its streams.
-        reads: whether the run reads contents; without, raw space is not looked at.
+        reads: whether the run reads contents; without, files are listed, and raw space is not looked at.
     """
     rows = []
+    outcomes = _outcomes(volumes, streams, reads=reads)
     for found, tile in _numbered(volumes):
         counted = streams.get(found.volume, Streams())
-        state, reason = _state(found, counted, reads=reads)
+        state, reason = outcomes[found.volume]
         rows.append(
             {
                 "exhibit": exhibit,
@@ -92,6 +104,10 @@ def coverage_rows(exhibit: str, volumes: Sequence[FoundVolume], streams: Mapping
                 "bytes_skipped": counted.bytes_skipped,
                 "bytes_failed": counted.bytes_failed,
                 "unallocated_bytes": counted.unallocated_bytes,
+                "streams_inside": counted.inside,
+                "inside_read": counted.inside_read,
+                "inside_skipped": counted.inside_skipped,
+                "inside_failed": counted.inside_failed,
             }
         )
     return rows
@@ -107,31 +123,55 @@ def count_streams(tables: Path) -> dict[str, Streams]:
 
 
 def _count(rows: pa.Table) -> Streams:
-    own = rows.filter(pc.and_(pc.is_valid(rows["scan"]), pc.invert(pc.is_in(rows["recovery"], pa.array(_COUNTED_ELSEWHERE)))))
-    size, read = pc.fill_null(own["size"], 0), pc.fill_null(own["bytes_read"], 0)
-    was_read = pc.is_valid(own["bytes_read"])
-    is_whole = pc.and_(was_read, pc.equal(size, read))
-    free = pc.equal(rows["recovery"], Recovery.UNALLOCATED)
-    listed, whole, attempted = own.num_rows, _true(is_whole), _true(was_read)
-    bytes_listed, bytes_attempted = _sum(size), _sum(pc.if_else(was_read, size, 0))
+    streams = rows.filter(pc.is_valid(rows["scan"]))
+    is_inside = pc.is_in(streams["recovery"], pa.array(_COUNTED_ELSEWHERE))
+    own, inside = streams.filter(pc.invert(is_inside)), streams.filter(is_inside)
+    listed, read, skipped = _by_outcome(own)
+    listed_inside, read_inside, skipped_inside = _by_outcome(inside)
+    size, got = pc.fill_null(own["size"], 0), pc.fill_null(own["bytes_read"], 0)
+    bytes_listed, bytes_attempted = _sum(size), _sum(pc.if_else(pc.is_valid(own["bytes_read"]), size, 0))
     # A stream may give more than it states; what it states is what is accounted for.
-    bytes_read = _sum(pc.min_element_wise(size, read))
+    bytes_read = _sum(pc.min_element_wise(size, got))
+    free = pc.equal(rows["recovery"], Recovery.UNALLOCATED)
     return Streams(
+        entries=rows.num_rows,
         listed=listed,
-        read=whole,
-        skipped=listed - attempted,
-        failed=attempted - whole,
+        read=read,
+        skipped=skipped,
+        failed=listed - read - skipped,
         bytes_listed=bytes_listed,
         bytes_read=bytes_read,
         bytes_skipped=bytes_listed - bytes_attempted,
         bytes_failed=bytes_attempted - bytes_read,
         unallocated_bytes=_sum(pc.if_else(free, pc.fill_null(rows["size"], 0), 0)),
+        inside=listed_inside,
+        inside_read=read_inside,
+        inside_skipped=skipped_inside,
+        inside_failed=listed_inside - read_inside - skipped_inside,
     )
 
 
+def _by_outcome(streams: pa.Table) -> tuple[int, int, int]:
+    """How many there are, were read whole, and were not to be read."""
+    is_whole = pc.fill_null(pc.equal(streams["size"], streams["bytes_read"]), fill_value=False)
+    return streams.num_rows, _true(is_whole), _true(pc.is_null(streams["bytes_read"]))
+
+
+def _outcomes(volumes: Sequence[FoundVolume], streams: Mapping[str, Streams], *, reads: bool) -> dict[str, tuple[str, str]]:
+    """State and reason of each volume; what is derived from one stands behind it, so the last come first."""
+    outcomes: dict[str, tuple[str, str]] = {}
+    for found in reversed(volumes):
+        if found.status == "unfolded":
+            held = {outcomes[name][0] for name in found.holds if name in outcomes}
+            # What is only a way to other volumes became what they became; one that was processed is enough, each has its own row.
+            state = next((one for one in ("processed", "failed", "skipped") if one in held), "failed")
+            outcomes[found.volume] = state, found.reason
+        else:
+            outcomes[found.volume] = _state(found, streams.get(found.volume, Streams()), reads=reads)
+    return outcomes
+
+
 def _state(found: FoundVolume, counted: Streams, *, reads: bool) -> tuple[str, str]:
-    if found.status == "unfolded":
-        return "processed", found.reason
     if found.status == "not read":
         # It is known why: locked, or of a kind that has a name, or not in the image.
         return ("skipped" if found.encrypted or found.filesystem is not None else "failed"), found.reason or "nothing in it could be read"
@@ -139,9 +179,27 @@ def _state(found: FoundVolume, counted: Streams, *, reads: bool) -> tuple[str, s
         if not reads:
             return "skipped", f"{found.reason}; the profile reads no contents"
         return ("processed" if counted.listed and not counted.failed else "failed"), found.reason
-    if not counted.listed and not counted.unallocated_bytes:
+    if not counted.entries:
         return "failed", "the filesystem could not be listed, or holds nothing"
-    return "processed", found.reason
+    if not reads:
+        return "skipped", "; ".join(filter(None, (found.reason, "its files are listed; the profile reads no contents")))
+    return _state_of_read(found.reason, counted)
+
+
+def _state_of_read(reason: str, counted: Streams) -> tuple[str, str]:
+    """Of a filesystem whose contents were to be read: it was not processed where not one byte of them was."""
+    unread = [
+        f"{number} of its {counted.listed} streams, {size} bytes, {what}"
+        for number, size, what in (
+            (counted.failed, counted.bytes_failed, "could not be read whole"),
+            (counted.skipped, counted.bytes_skipped, "were left out"),
+        )
+        if number
+    ]
+    state = "processed"
+    if unread and not counted.bytes_read:
+        state = "failed" if counted.failed else "skipped"
+    return state, "; ".join(filter(None, (reason, *unread)))
 
 
 def _place(found: FoundVolume, tile: int) -> dict[str, Any]:

@@ -94,8 +94,8 @@ class _Inside:
         exhibit = self._batch.exhibit
         if item.blocks is None:
             reads = item.is_cut or (item.member.problem is not None and item.member.kind is Kind.FILE)
-            unread = {**NOTHING, "scan": "skipped" if item.is_cut else "failed", "bytes_read": 0} if reads else NOTHING
-            self._batch.entries.add([{**member_row, **unread}])
+            unread = {"scan": "skipped"} if item.is_cut else {"scan": "failed", "bytes_read": 0}
+            self._batch.entries.add([{**member_row, **NOTHING, **(unread if reads else {})}])
             return None
         cuts: list[ExpansionLimitError] = []
         result, content = take_copy(

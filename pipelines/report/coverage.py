@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from pipelines.report.tables import RunTables
 
 STATES: Final = ("processed", "skipped", "failed")
+_STREAMS: Final = (
+    *("streams", "streams_read", "streams_skipped", "streams_failed"),
+    *("streams_inside", "inside_read", "inside_skipped", "inside_failed"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,10 @@ class Range:
     streams_skipped: int
     streams_failed: int
     unallocated_bytes: int
+    streams_inside: int
+    inside_read: int
+    inside_skipped: int
+    inside_failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +87,14 @@ class Coverage:
         return end == self.media_size
 
     @property
-    def streams(self) -> tuple[int, int, int, int]:
-        """Streams listed, read whole, left out, and not read whole: the first is the sum of the others."""
-        return (
-            sum(one.streams for one in self.ranges),
-            sum(one.streams_read for one in self.ranges),
-            sum(one.streams_skipped for one in self.ranges),
-            sum(one.streams_failed for one in self.ranges),
-        )
+    def streams(self) -> tuple[int, ...]:
+        """Streams listed, read whole, left out, and not read whole: the first is the sum of the others; then the same inside others."""
+        return tuple(sum(getattr(one, name) for one in self.ranges) for name in _STREAMS)
+
+    @property
+    def reads_contents(self) -> bool:
+        """Whether any content was read at all."""
+        return not self.ranges or any(one.streams_read or one.streams_failed for one in self.ranges)
 
 
 def read_coverage(tables: RunTables, media_size: int | None) -> Coverage:

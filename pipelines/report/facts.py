@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from forensics.logical.open_logical import LOGICAL_KINDS
 from pipelines.report.errors import ReportError
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Source:
     header_values: tuple[tuple[str, str], ...]
     unchanged_check: str
     unchanged: bool
+
+    @property
+    def is_logical(self) -> bool:
+        """Whether it holds files that were collected, and no copy of a disk."""
+        return self.container in LOGICAL_KINDS
 
     @property
     def digests(self) -> tuple[tuple[str, str | None, str | None, str], ...]:

@@ -48,7 +48,8 @@ SOURCE = {
 
 def streams(number: int, size: int) -> dict[str, int]:
     """What a row of `coverage` says of `number` streams of `size` bytes together, all read."""
-    nothing = dict.fromkeys(("streams_skipped", "streams_failed", "bytes_skipped", "bytes_failed", "unallocated_bytes"), 0)
+    left_out = ("streams_skipped", "streams_failed", "bytes_skipped", "bytes_failed")
+    nothing = dict.fromkeys((*left_out, "unallocated_bytes", "streams_inside", "inside_read", "inside_skipped", "inside_failed"), 0)
     return {"streams": number, "streams_read": number, "stream_bytes": size, "bytes_read": size, **nothing}
 
 

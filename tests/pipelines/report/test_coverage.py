@@ -20,6 +20,10 @@ def one_range(start: int | None, size: int, state: str = "processed") -> Range:
         streams_skipped=2,
         streams_failed=1,
         unallocated_bytes=0,
+        streams_inside=10,
+        inside_read=7,
+        inside_skipped=2,
+        inside_failed=1,
     )
 
 
@@ -54,4 +58,4 @@ def test_sizes_by_state_add_up_to_all(sizes: list[tuple[int, str]]) -> None:
 
 
 def test_streams_are_summed() -> None:
-    assert Coverage(ranges=ranges((0, 1), (1, 1)), media_size=2).streams == (12, 6, 4, 2)
+    assert Coverage(ranges=ranges((0, 1), (1, 1)), media_size=2).streams == (12, 6, 4, 2, 20, 14, 4, 2)

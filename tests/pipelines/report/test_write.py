@@ -206,7 +206,7 @@ def test_every_table_has_a_caption_and_every_heading_cell_a_scope(hostile_pages:
     for name, page in hostile_pages.items():
         tags = [tag for tag, _ in page.elements]
         assert tags.count("table") == tags.count("caption"), name
-        assert all(attrs.get("scope") in {"row", "col"} for tag, attrs in page.elements if tag == "th"), name
+        assert all(attrs.get("scope") in {"row", "col", "colgroup"} for tag, attrs in page.elements if tag == "th"), name
 
 
 def test_no_hidden_character_reaches_a_page(hostile_pages: dict[str, Page]) -> None:
@@ -293,6 +293,30 @@ def test_ranges_that_do_not_add_up_are_said_aloud(tmp_path: Path) -> None:
     found = pages(write_report(case, RUN))
     assert "does NOT add up" in found["index.html"].text
     assert "do NOT add up" in found["coverage.html"].text
+
+
+def test_a_run_that_reads_no_contents_does_not_look_like_one_that_found_nothing(tmp_path: Path) -> None:
+    skipped = [one | {"state": "skipped", "streams_read": 0, "streams_skipped": one["streams"], "bytes_read": 0} for one in COVERAGE]
+    found = pages(write_report(build_case(tmp_path / "case", coverage=skipped, hits=[], problems=[]), RUN))
+    text = found["index.html"].text
+    assert "Not searched" in text
+    assert "No content was read, so none was hashed or searched" in text
+    assert "0 YARA rules" not in text
+    assert "No YARA rule matches" not in text
+    assert "No rule matches" not in found["hits.html"].text
+    assert "0 % was processed, 100 % skipped" in text.replace("0.0 %", "0 %")
+
+
+def test_collected_files_are_not_called_a_copy_of_a_disk(tmp_path: Path) -> None:
+    case = build_case(tmp_path / "case", sources=[SOURCE | {"container": "folder"}])
+    text = pages(write_report(case, RUN))["index.html"].text
+    assert "collected as files and not as a copy of its disk" in text
+    assert "An image" not in text
+
+
+def test_the_ledger_shows_streams_inside_others(tmp_path: Path) -> None:
+    case = build_case(tmp_path / "case", coverage=[COVERAGE[0] | {"streams_inside": 60_512, "inside_failed": 60_512}, *COVERAGE[1:]])
+    assert pages(write_report(case, RUN))["coverage.html"].text.count("60,512") == 4  # in its row and in the sums
 
 
 def test_demonstration_identity_is_said_on_every_page(small_case: Path) -> None:
