@@ -9,8 +9,10 @@ from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
 from forensics.layers.lvm_group import read_group
 from forensics.layers.lvm_metadata import LABEL, LABEL_SECTORS, SECTOR_BYTES, read_physical_volume
+from forensics.layers.lvm_unused import unused_runs
 from forensics.layers.lvm_volumes import GroupVolumes
 from forensics.names import escape_text
+from forensics.source import SourceSlice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ _NAME = "LVM2 physical volume"
 _ALL_DISKS = "give all disks of the volume group as images of one exhibit"
 _OTHER_TOOL = "read the volume with a tool that knows this kind, e.g. lvm2 on a copy"
 _POOLS = ("thin-pool", "cache-pool", "vdo-pool")  # they hold other volumes, and are none themselves
+_UNUSED = "unused:"
 _NANOSECONDS = 1_000_000_000
 
 
@@ -38,20 +41,25 @@ class Lvm:
         return any(head[at : at + len(LABEL)] == LABEL for at in range(0, LABEL_SECTORS * SECTOR_BYTES, SECTOR_BYTES))
 
     def unfold(self, members: Sequence[Member], credentials: tuple[Credential, ...]) -> Unfolded:  # noqa: ARG002
-        """The visible logical volumes of each volume group, in the order in which the group names them."""
+        """The visible logical volumes of each volume group, in the order in which the group names them, then what no volume has."""
         groups, locked, problems = _grouped(members)
         derived: list[Derived] = []
+        unused: list[Derived] = []
         for found in groups:
             made, more = found.unfold()
             derived.extend(made)
             problems.extend(more)
+            if made:
+                unused.extend(found.unused({one.key for one in made}))
             if not made:
                 why = f"no logical volume of the group {escape_text(found.group.name)} is there that could be read"
                 locked.extend(_locked(one.volume, why, "volume-incomplete") for one in found.members)
-        return Unfolded(derived=tuple(derived), locked=tuple(locked), problems=tuple(problems))
+        return Unfolded(derived=(*derived, *unused), locked=tuple(locked), problems=tuple(problems))
 
     def open_derived(self, derived: Derived, members: Sequence[Member], credentials: tuple[Credential, ...]) -> ByteSource:  # noqa: ARG002
-        """The bytes of a logical volume."""
+        """The bytes of a logical volume, or of a part of a disk that no volume has."""
+        if derived.key.startswith(_UNUSED):
+            return _part(derived, members[0].source)
         groups, _, _ = _grouped(members)
         try:
             for found in groups:
@@ -105,6 +113,23 @@ class _Group:
                 continue
             derived.append(self._derived(volume, source.size, missing))
         return derived, problems
+
+    def unused(self, opened: set[str]) -> list[Derived]:
+        """The parts of the group's disks that none of the volumes with these identifiers has."""
+        names = [volume.name for volume in self.group.volumes.values() if volume.identifier in opened]
+        return [
+            Derived(
+                layer=Lvm.name,
+                parents=(member.volume,),
+                key=f"{_UNUSED}{start}:{size}",
+                name=escape_text(self.group.name),
+                what="space of a volume group that no logical volume has",
+                size=size,
+                is_gap=True,
+            )
+            for name, member in self.disks.items()
+            for start, size in unused_runs(self.group, names, self.group.disks[name], member.source.size)
+        ]
 
     def _shown(self) -> list[LogicalVolume]:
         """The volumes that `lvs` shows; a snapshot stands for the store of its copies."""
@@ -182,6 +207,15 @@ def _grouped(members: Sequence[Member]) -> tuple[list[_Group], list[Locked], lis
         why = escape_text(fault) or "it carries no description of its volume group, and no other disk of the group is there"
         locked.append(_locked(member.volume, why, "volume-not-read" if fault else "volume-incomplete"))
     return groups, locked, problems
+
+
+def _part(derived: Derived, source: ByteSource) -> ByteSource:
+    try:
+        start, size = map(int, derived.key.removeprefix(_UNUSED).split(":"))
+    except ValueError as error:
+        message = f"{derived.key!r} names no part of a disk"
+        raise VolumeError(message) from error
+    return SourceSlice(source, start, size)
 
 
 def _damaged(volume: str, fault: str) -> Problem:
