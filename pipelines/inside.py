@@ -12,7 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from forensics.errors import Problem, Stage
+from forensics.expansion.base import END_BYTES
 from forensics.expansion.bounds import ExpansionLimitError
+from forensics.expansion.choice import choose
 from forensics.expansion.disk_image import DISK_IMAGE
 from forensics.expansion.kinds import ALL_OPENERS
 from forensics.expansion.walk import SEPARATOR, Content, expand
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from forensics.spooled import SpooledContent
     from pipelines.contents import Batch
 
-OPENERS = (*ALL_OPENERS, DISK_IMAGE)
+# Images come first: a DMG begins like the compressed data that it holds, an AFF4 image is a ZIP file too.
+OPENERS = (DISK_IMAGE, *ALL_OPENERS)
 _LONGEST_ADDRESS = 1000
 
 
@@ -40,13 +43,16 @@ def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, conten
     context = batch.exhibit.context
     name, head = row["path"].rpartition("/")[2], content.head()
     openers = (*OPENERS, batch.containers)
-    if not any(one.recognises(head, result.mime_type, name) for one in openers):
+    end = content.read_at(max(0, content.size - END_BYTES), END_BYTES)
+    opener = choose(openers, head=head, end=end, mime_type=result.mime_type, name=name)
+    if opener is None:
         return
     before = batch.containers.unopened
     with content.open() as file:
         container = Content(file=file, size=content.size, head=head, mime_type=result.mime_type, name=name)
         walk = _Inside(batch, row)
-        for problem in expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=openers):
+        found = expand(container, walk.take, bounds=context.bounds, credentials=context.credentials, openers=openers, outermost=opener)
+        for problem in found:
             path = SEPARATOR.decode().join((row["path"], problem.path)) if problem.path else row["path"]
             batch.problems.append(replace(problem, **{**place_of(row), "path": path}))
     if not batch.random_example and batch.containers.unopened != before:

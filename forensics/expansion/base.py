@@ -6,7 +6,7 @@ Nothing is written under a name that the evidence chose, and nothing is read but
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from forensics.credentials import Credential
     from forensics.errors import Problem
     from forensics.filesystems.base import Kind, Times
+
+END_BYTES = (64 << 10) + 22
+"""How much of a content's end is looked at: the last record of a ZIP file and its longest comment (APPNOTE 4.3.16)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,4 +87,17 @@ class Opener(Protocol):
 
         Raises:
             ArchiveError: it cannot be opened at all.
+        """
+
+
+@runtime_checkable
+class EndOpener(Opener, Protocol):
+    """An opener whose files may begin with anything and are told by their last bytes too."""
+
+    def recognises_end(self, head: bytes, end: bytes) -> bool:
+        """Whether a content is of this kind. Never raises.
+
+        Args:
+            head: its first MiB, or all if shorter.
+            end: its last END_BYTES, or all if shorter.
         """

@@ -18,6 +18,7 @@ from forensics.content import iter_blocks
 from forensics.disks import open_disks
 from forensics.errors import ArchiveError, ForensicsError, Problem, StreamReadError
 from forensics.expansion.base import Member
+from forensics.expansion.image_kinds import begins_like_image, ends_like_image
 from forensics.filesystems.base import WALL_CLOCK, Content, Entry, ListingLimits, Recovery
 from forensics.survey import survey
 from forensics.volume_tree import VolumeTree
@@ -30,31 +31,6 @@ if TYPE_CHECKING:
     from forensics.disks import Disks
     from forensics.filesystems.base import FilesystemReader, StreamAddress
 
-_HEADS = (
-    (0, b"EVF\x09\x0d\x0a\xff\x00"),
-    (0, b"EVF2\x0d\x0a\x81\x00"),
-    (0, b"QFI\xfb"),
-    (0, b"KDMV"),
-    (0, b"vhdxfile"),
-    (0, b"conectix"),
-    (64, b"\x7f\x10\xda\xbe"),
-    (0, b"WithoutFreeSpace"),
-    (0, b"WithouFreSpacExt"),
-    (0x8001, b"CD001"),  # ECMA-119, 8.1.2
-    (0x8001, b"BEA01"),  # ECMA-167 part 2, 9.2
-    (0x10040, b"_BHRfS_M"),
-    (0, b"XFSB"),
-    (0, b"hsqs"),
-    (3, b"NTFS    "),
-    (3, b"EXFAT   "),
-    (0, b"LUKS\xba\xbe"),
-    (3, b"-FVE-FS-"),
-)
-_FAT = ((54, b"FAT12   "), (54, b"FAT16   "), (82, b"FAT32   "))  # Microsoft's FAT specification, BS_FilSysType
-_EXT = (0x438, b"\x53\xef")  # ext4 disk layout, s_magic; weak, so the name must agree
-_BOOT = (510, b"\x55\xaa")
-_NAMES = (".dd", ".img", ".raw", ".bin", ".ima", ".vfd", ".001", ".vhd", ".ext4", ".fat", ".iso")
-_SMALLEST = 64 << 10  # less is a boot sector or the head of an image
 _LIMITS = ListingLimits(orphans=100_000, orphan_bytes=1 << 40, attributes=True)
 
 
@@ -64,15 +40,12 @@ class DiskImage:
     name = "disk image"
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
-        """Whether a content begins like a container or a filesystem; a boot sector counts only under the name of an image."""
-        del mime_type
-        if len(head) < _SMALLEST:
-            return False
-        if any(head.startswith(magic, offset) for offset, magic in _HEADS):
-            return True
-        if not name.lower().endswith(_NAMES):
-            return False
-        return any(head.startswith(magic, offset) for offset, magic in (*_FAT, _EXT, _BOOT)) or name.lower().endswith(".vhd")
+        """Whether a content begins like a container or a filesystem."""
+        return begins_like_image(head, mime_type, name)
+
+    def recognises_end(self, head: bytes, end: bytes) -> bool:  # noqa: ARG002 - such an image may begin with anything
+        """Whether a content ends like a container."""
+        return ends_like_image(end)
 
     def iter_members(self, file: BinaryIO, size: int, name: str, credentials: tuple[Credential, ...]) -> Iterator[Member | Problem]:
         """The streams of every entry of every volume, a folder a volume; a Problem for what could not be read.

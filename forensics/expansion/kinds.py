@@ -10,14 +10,16 @@ from forensics.expansion.mail import Eml, Mbox
 from forensics.expansion.ole import Ole
 from forensics.expansion.pst import Pst
 from forensics.expansion.rar import Rar
+from forensics.expansion.self_extracting import SELF_EXTRACTING
 from forensics.expansion.seven_zip import SevenZip
 from forensics.expansion.single_stream import BZIP2, LZMA, XZ, ZSTD
-from forensics.expansion.zip_archive import Zip
+from forensics.expansion.zip_archive import AppendedZip, Zip
 
 if TYPE_CHECKING:
     from forensics.expansion.base import Opener
 
-# By signature first, the more certain first; what is told by its MIME type or has next to no signature comes last.
+# By signature first, the more certain first; what is told by its MIME type or has next to no signature comes last,
+# and then what is told by an end that another container may have as well.
 ALL_OPENERS: tuple[Opener, ...] = (
     Zip(),
     Ole(),
@@ -31,6 +33,7 @@ ALL_OPENERS: tuple[Opener, ...] = (
     LZIP,
     COMPRESS,
     Rar(),
+    *SELF_EXTRACTING,
     CAB,
     AR,
     RPM,
@@ -41,4 +44,5 @@ ALL_OPENERS: tuple[Opener, ...] = (
     LZMA,
     Mbox(),
     Eml(),
+    AppendedZip(),
 )

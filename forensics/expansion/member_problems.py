@@ -7,6 +7,7 @@ from forensics.errors import Problem, Stage
 MEMBER_ENCRYPTED = "member-encrypted"
 MEMBER_UNSUPPORTED = "member-unsupported"
 MEMBER_OVERLAPS = "member-overlaps"
+MEMBER_ELSEWHERE = "member-elsewhere"
 
 
 def encrypted(what: str, tried: int) -> Problem:
@@ -50,6 +51,17 @@ def overlaps(what: str) -> Problem:
         what=f"{what} was listed, its content was not read",
         why="it shares its stored bytes with another member, which no ordinary program writes",
         advice="look at the container's directory with another tool; it was made by hand or is damaged",
+    )
+
+
+def in_another_part(what: str, parts: int) -> Problem:
+    """A member of an archive in several files of which only the last is at hand."""
+    return Problem(
+        stage=Stage.CONTENT,
+        code=MEMBER_ELSEWHERE,
+        what=f"{what} was listed, its content was not read",
+        why=f"the archive is in {parts} files, of which each is read by itself here; this one is the last and lists what is in all",
+        advice="extract all of its files (.z01, .z02, …, .zip) and join them, e.g. with zip -s 0",
     )
 
 

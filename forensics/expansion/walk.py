@@ -14,11 +14,14 @@ Content that proves damaged while it is read raises ArchiveError in `consume`, w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from forensics.errors import ArchiveError, Problem, Stage
+from forensics.expansion.base import END_BYTES
 from forensics.expansion.bounds import Account, Bounds, ExpansionLimitError
+from forensics.expansion.choice import choose
 from forensics.expansion.guard import guarded
 from forensics.expansion.kinds import ALL_OPENERS
 from forensics.names import display_path
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 SEPARATOR = b"//"
 """Between the path of a container and that of a member in it."""
+
+# What split archives are called: a.7z.001, a.part1.rar, a.r00, a.z01.
+_PART = re.compile(r"\.(?:7z|zip|rar|tar|gz)\.\d{3}$|\.part\d+\.rar$|\.[rz]\d\d$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +103,10 @@ Consume: TypeAlias = "Callable[[Item], Content | None]"
 
 
 def opener_of(content: Content, openers: tuple[Opener, ...] = ALL_OPENERS) -> Opener | None:
-    """The first opener that recognises the content; None if none does."""
-    return next((one for one in openers if one.recognises(content.head, content.mime_type, content.name)), None)
+    """The opener of the content; None if it is no container."""
+    content.file.seek(max(0, content.size - END_BYTES))
+    end = content.file.read(END_BYTES)
+    return choose(openers, head=content.head, end=end, mime_type=content.mime_type, name=content.name)
 
 
 def expand(
@@ -108,6 +116,7 @@ def expand(
     bounds: Bounds,
     credentials: tuple[Credential, ...],
     openers: tuple[Opener, ...] = ALL_OPENERS,
+    outermost: Opener | None = None,
 ) -> Iterator[Problem]:
     """Goes through all that is inside the container; gives what went wrong. Nothing at all if it is no container.
 
@@ -117,8 +126,9 @@ def expand(
         bounds: how much may come out of it.
         credentials: what may be tried on encrypted members.
         openers: the kinds to open.
+        outermost: the opener of the outermost container; None if it is to be chosen.
     """
-    opener = opener_of(container, openers)
+    opener = outermost or opener_of(container, openers)
     if opener is None:
         return
     account = Account(bounds=bounds, size=container.size)
@@ -225,6 +235,8 @@ def _below(where: str, path: str) -> str:
 
 
 def _unreadable(name: str, kind: str, why: str, where: str) -> Problem:
+    if _PART.search(name):
+        why = f"{why} (by its name it is one part of an archive in several files, of which each is read by itself here)"
     return Problem(
         stage=Stage.CONTENT,
         code="container-unreadable",

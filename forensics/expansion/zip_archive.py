@@ -1,6 +1,7 @@
 """Opener of ZIP files, and so of Office Open XML and OpenDocument files, JAR, APK, EPUB and others that are ZIP files.
 
-What the central directory lists comes first, in its order; then, marked deleted, what has a local header but is not listed there.
+What the central directory lists comes first, in its order; then, marked deleted, what has a local header but is not listed there. The
+last part of an archive in several files lists what is in all of them; read is what lies in it whole.
 Without a readable central directory all comes by the local headers. Times are those of the extra field, in UTC; where there is
 none, the DOS time, which has no zone and is taken as UTC.
 """
@@ -16,7 +17,7 @@ from forensics.errors import ArchiveError
 from forensics.expansion.base import Member
 from forensics.expansion.guard import guarded
 from forensics.expansion.member_names import stored_path
-from forensics.expansion.member_problems import damaged, encrypted, encrypted_unsupported, overlaps, unsupported
+from forensics.expansion.member_problems import damaged, encrypted, encrypted_unsupported, in_another_part, overlaps, unsupported
 from forensics.expansion.zip_content import Lock, content_blocks
 from forensics.expansion.zip_directory import (
     FLAG_ENCRYPTED,
@@ -25,6 +26,7 @@ from forensics.expansion.zip_directory import (
     LOCAL,
     Ranges,
     ZipEntry,
+    ends_with_directory,
     find_directory,
     iter_central,
     iter_local,
@@ -40,11 +42,13 @@ if TYPE_CHECKING:
 
     from forensics.credentials import Credential
     from forensics.errors import Problem
+    from forensics.expansion.zip_directory import Directory
 
 _UNIX = 3  # APPNOTE 4.4.2
 _FLAG_UTF8 = 1 << 11
 _COUNT_MODULUS = 1 << 16  # some programs write more members than the count has room for, without ZIP64
 _LONGEST_TARGET = 4096
+_PROGRAM = b"MZ"
 
 
 class Zip:
@@ -60,6 +64,20 @@ class Zip:
     def iter_members(self, file: BinaryIO, size: int, name: str, credentials: tuple[Credential, ...]) -> Iterator[Member | Problem]:
         """The members; a Problem where the central directory is not there, is damaged or does not list all."""
         return _Reading(file, size, name, Lock(credentials)).members()
+
+
+class AppendedZip(Zip):
+    """Opens ZIP files that stand behind other bytes: a program that unpacks them, a picture, a part of the archive in another file."""
+
+    name = "appended zip"
+
+    def recognises(self, head: bytes, mime_type: str, name: str) -> bool:  # noqa: ARG002 - nothing but the end says it
+        """No content by its start."""
+        return False
+
+    def recognises_end(self, head: bytes, end: bytes) -> bool:
+        """Whether a content ends with a ZIP file's last record, whatever stands before it; behind it a program may bear its signature."""
+        return ends_with_directory(end, anything_behind=head.startswith(_PROGRAM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,7 @@ class _Reading:
         try:
             for entry in iter_central(self.file, directory):
                 number += 1
-                yield self._member(entry, f"entry {number}", shares=not ranges.add(entry.offset, entry.end))
+                yield self._listed(entry, f"entry {number}", directory, ranges)
         except ArchiveError as error:
             yield damaged(f"{self.name}: its directory could be read as far as entry {number}; the rest was looked for", str(error))
         else:
@@ -88,12 +106,18 @@ class _Reading:
                 yield damaged(f"{self.name}: its directory states {directory.count} members and lists {number}", "it is damaged")
         for start, end in list(ranges.gaps(directory.start)):
             for entry in iter_local(self.file, start, end):
-                yield replace(self._member(entry, f"offset {entry.offset}"), deleted=True)
+                yield replace(self._member(entry, f"offset {entry.offset}"), deleted=directory.parts == 1)
 
-    def _member(self, entry: ZipEntry, address: str, *, shares: bool = False) -> Member:
+    def _listed(self, entry: ZipEntry, address: str, directory: Directory, ranges: Ranges) -> Member:
+        where = f"{self.name}: {address}"
+        if directory.parts > 1:  # its offset counts from the start of whichever part it is in
+            return self._member(entry, address, in_another_part(where, directory.parts))
+        return self._member(entry, address, None if ranges.add(entry.offset, entry.end) else overlaps(where))
+
+    def _member(self, entry: ZipEntry, address: str, why_not: Problem | None = None) -> Member:
         where = f"{self.name}: {address}"
         kind = kind_of(entry)
-        problem = overlaps(where) if shares else why_not_read(entry, where)
+        problem = why_not or why_not_read(entry, where)
         unlocked_with, blocks = "", None
         if problem is None and kind is not Kind.DIRECTORY:
             passphrase = None

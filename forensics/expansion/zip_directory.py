@@ -26,6 +26,7 @@ _END_RECORD64 = struct.Struct("<4sQ2H2I4Q")  # 4.3.14
 _LOCATOR_RECORD = struct.Struct("<4sIQI")  # 4.3.15
 _LARGEST_COMMENT = 0xFFFF
 _IN_EXTRA32 = 0xFFFFFFFF
+_IN_EXTRA16 = 0xFFFF
 _SCAN_BYTES = 1 << 20
 _LONGEST_LIKELY_NAME = 4096
 _KNOWN_METHODS = frozenset((0, 1, 6, 8, 9, 12, 14, 93, 95, 98, 99))
@@ -82,12 +83,14 @@ class Directory:
         start, end: its place, `file[start:end]`.
         count: how many entries it states.
         shift: by how much all offsets are off, because something was put before the archive.
+        parts: in how many files the archive is; the directory is in the last.
     """
 
     start: int
     end: int
     count: int
     shift: int
+    parts: int = 1
 
 
 @dataclass(slots=True)
@@ -115,6 +118,24 @@ class Ranges:
             before = max(before, stop)
 
 
+def ends_with_directory(end: bytes, *, anything_behind: bool) -> bool:
+    """Whether a file that ends so ends with a central directory, and nothing behind its last record and comment unless that is said."""
+    at = len(end)
+    while (at := end.rfind(END, 0, at)) >= 0:
+        if at + _END_RECORD.size > len(end):
+            continue
+        *_, length, _, comment = _END_RECORD.unpack_from(end, at)
+        behind, start = at + _END_RECORD.size + comment, at - length
+        if behind > len(end) or not length:
+            continue
+        # Where the directory begins before what is looked at, or ZIP64's records stand behind it, only the exact end tells.
+        begins = start >= 0 and end.startswith(CENTRAL, start)
+        is_exact = behind == len(end) and (start < 0 or end.startswith(_LOCATOR64, at - _LOCATOR_RECORD.size))
+        if is_exact or (begins and (behind == len(end) or anything_behind)):
+            return True
+    return False
+
+
 def find_directory(file: BinaryIO, size: int) -> Directory | None:
     """Where the central directory lies, by the record at the end; None if there is none."""
     tail_start = max(size - _END_RECORD.size - _LARGEST_COMMENT, 0)
@@ -123,11 +144,11 @@ def find_directory(file: BinaryIO, size: int) -> Directory | None:
     while (at := tail.rfind(END, 0, at)) >= 0:
         if at + _END_RECORD.size > len(tail):
             continue
-        _, _, _, _, count, length, start, _ = _END_RECORD.unpack_from(tail, at)
+        _, number, _, _, count, length, start, _ = _END_RECORD.unpack_from(tail, at)
         found = _end64(file, tail_start + at) or (count, length, start, tail_start + at)
         directory = _place(file, *found)
         if directory is not None:
-            return directory
+            return replace(directory, parts=number + 1 if number < _IN_EXTRA16 else 1)
     return None
 
 
