@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,12 +36,13 @@ from forensics.schema import TABLES, table
 from pipelines.case import check_exhibit, iter_finished_runs, lock_case, read_case
 from pipelines.errors import PipelineError
 from pipelines.evidence import evidence_subject
-from pipelines.exhibits import FolderAs, exhibits_of, parse_readers
+from pipelines.exhibit_numbers import numbered
+from pipelines.exhibits import FolderAs, exhibits_of, name_of, names_of, parse_readers
 from pipelines.expectation import ReplayError
 from pipelines.export import write_and_record_report
 from pipelines.extract import Evidence, extract, iter_lines
 from pipelines.info import describe_exhibit, render_info
-from pipelines.job import Outcome, run_job
+from pipelines.job import JobExhibit, Outcome, run_job
 from pipelines.job_file import JobSettings, read_job
 from pipelines.mount import check_mount_point, mount, require_fuse
 from pipelines.passphrase import StatedSecrets, new_passphrase, read_passphrase, take_secrets
@@ -150,8 +150,8 @@ def process_command(
 ) -> int:
     """Process IMAGES as an exhibit of a case: list, hash, scan, extract, seal, report.
 
-    Several images are the disks of one exhibit. A folder of images gives an exhibit each, numbered EXHIBIT.1, EXHIBIT.2, …; any other
-    folder, and an archive, is a collection of files.
+    Several images are the disks of one exhibit. A folder of images gives an exhibit each, numbered EXHIBIT.1, EXHIBIT.2, …; a folder
+    without an image, and an archive, is a collection of files.
     """
     _usage(lambda: check_exhibit(exhibit))
     if expect_hash is not None:
@@ -182,11 +182,13 @@ def process_command(
         cross_check=cross_check,
         host=platform.node(),
     )
-    exhibits = exhibits_of(images, FolderAs(folder_as))
-    if len(exhibits) > 1:
-        jobs = [replace(request, images=one.images, exhibit=f"{exhibit}{one.suffix}") for one in exhibits]
-        return _process_all(jobs, as_json=as_json)
-    return _process_one(replace(request, images=exhibits[0].images), as_json=as_json)
+    found = exhibits_of(images, FolderAs(folder_as))
+    if found.left_out:
+        click.echo(f"not taken for images and left out: {names_of(found.left_out, len(found.left_out))}", err=True)
+    requests = numbered(request, found)
+    if len(requests) > 1:
+        return _process_all([JobExhibit(request=one) for one in requests], as_json=as_json)
+    return _process_one(requests[0], as_json=as_json)
 
 
 def _process_one(request: ProcessRequest, *, as_json: bool) -> int:
@@ -213,18 +215,19 @@ def _process_one(request: ProcessRequest, *, as_json: bool) -> int:
     return WITH_PROBLEMS if result.problems else COMPLETE
 
 
-def _process_all(requests: Sequence[ProcessRequest], *, as_json: bool) -> int:
+def _process_all(exhibits: Sequence[JobExhibit], *, as_json: bool) -> int:
     """Processes one exhibit after the other; goes on when one fails, and says at the end what became of each."""
     outcomes: list[ExhibitOutcome] = []
     interrupted = False
     with reporter_for(sys.stdout if as_json else sys.stderr, as_json=as_json) as reporter:
         try:
-            outcomes.extend(run_job(requests, reporter, _one_line))
+            outcomes.extend(run_job(exhibits, reporter, _one_line))
         except KeyboardInterrupt:
             interrupted = True
     for one in outcomes:
-        facts = {"event": "exhibit", "exhibit": one.exhibit, "outcome": str(one.outcome), "told": one.told}
-        click.echo(json.dumps(facts) if as_json else f"exhibit {one.exhibit}: {one.outcome}: {one.told}")
+        names = [name_of(path) for path in one.images]
+        facts = {"event": "exhibit", "exhibit": one.exhibit, "images": names, "outcome": str(one.outcome), "told": one.told}
+        click.echo(json.dumps(facts) if as_json else f"exhibit {one.exhibit} ({', '.join(names)}): {one.outcome}: {one.told}")
     if interrupted:
         click.echo("interrupted; what is finished is kept. The same command again does what is left.", err=True)
     if interrupted or any(one.outcome is Outcome.FAILED for one in outcomes):

@@ -75,7 +75,7 @@ def main() -> None:
 def _row(corpus: Path, image: dict[str, Any], work: Path) -> Row:
     files = [_unpacked(corpus / file["stored"], work / "image" / file["name"], file["packing"]) for file in image["files"]]
     is_array = image["format"] == "raw-multi"
-    paths = exhibits_of(tuple(files) if is_array else tuple(files[:1]))[0].images
+    paths = exhibits_of(tuple(files) if is_array else tuple(files[:1])).images[0]
     credentials = (passphrase_credential(image["password"]),) if image.get("password") else ()
     request = ProcessRequest(
         images=paths,

@@ -7,6 +7,7 @@ read is noticed. A symbolic link is followed where the examiner names it, and no
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from contextlib import contextmanager
@@ -182,6 +183,17 @@ def read_state(paths: tuple[Path, ...]) -> SourceState:
     """
     found = [_status(path) for path in paths]
     return SourceState(sizes=tuple(one.st_size for one in found), mtimes_ns=tuple(one.st_mtime_ns for one in found))
+
+
+def read_fingerprint(paths: tuple[Path, ...]) -> str:
+    """SHA-256 over size, inode and times of the last change of content and of inode of each file, in order; hex.
+
+    Raises:
+        ImageError: one of them is no longer there.
+    """
+    found = [_status(path) for path in paths]
+    seen = [(one.st_size, one.st_ino, one.st_mtime_ns, one.st_ctime_ns) for one in found]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
 def _status(path: Path) -> os.stat_result:

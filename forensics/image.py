@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Self
 from forensics.containers.aff4 import open_aff4
 from forensics.containers.dmg import open_dmg
 from forensics.containers.ewf2 import open_ewf2
-from forensics.containers.folder import open_folder
+from forensics.containers.folder import open_folder, scan_folder
 from forensics.containers.kinds import identify
 from forensics.containers.logical_set import open_ad1, open_l01
 from forensics.containers.parallels import descriptor_in
 from forensics.containers.virtual import open_virtual_disk
 from forensics.errors import ImageError
 from forensics.ewf import open_ewf
-from forensics.exhibit import Container, SourceFile, SourceState, read_state
+from forensics.exhibit import Container, SourceFile, SourceState, read_fingerprint, read_state
 from forensics.raw import open_raw, open_whole
 from forensics.segment_sets import ad1_set, ewf2_set, ewf_set, l01_set, split_raw_set
 
@@ -151,6 +151,19 @@ def source_state(image: Image) -> SourceState:
         ImageError: a file is no longer there.
     """
     return read_state(tuple(segment.path for segment in image.segments))
+
+
+def source_fingerprint(image: Image) -> str:
+    """Equal for two looks at the image's files if nothing was written to, exchanged or copied between them; hex.
+
+    Times of change cannot be set at will, so that files of which it says "equal" need not be hashed again. Of a folder it is its listing.
+
+    Raises:
+        ImageError: a file is no longer there.
+    """
+    if image.container == Container.FOLDER:
+        return scan_folder(image.path).fingerprint
+    return read_fingerprint(tuple(segment.path for segment in image.segments))
 
 
 def _open_all(paths: Sequence[Path], first: SourceFile) -> tuple[SourceFile, ...]:

@@ -1,10 +1,11 @@
 """A case folder: what the examiner typed about it, its runs, and the lock that keeps two processes from writing at once.
 
-CASE/case.toml        case number, agency, exhibits
+CASE/case.toml        case number, agency, exhibits, and which image of a folder has which exhibit number
 CASE/custody/         the signed log (chain_of_custody)
 CASE/runs/NNN-ID/     one run over one exhibit
 CASE/reports/NNN-ID/  its report
 CASE/work/NNN-ID/     what a run that has not ended needs
+CASE/sources/NNN-ID   the state of the image's files when the run ended; a hint, and no result: without it they are hashed again
 """
 
 from __future__ import annotations
@@ -32,12 +33,21 @@ _RUN = re.compile(r"(\d{3,})-(.+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A case folder and what its case.toml says."""
+    """A case folder and what its case.toml says.
+
+    Attributes:
+        folder: where it lies.
+        number: number of the case.
+        agency: name of the agency.
+        exhibits: numbers of the exhibits.
+        folder_images: (number, name of its first file) of each image that was given in a folder of images.
+    """
 
     folder: Path
     number: str
     agency: str
     exhibits: tuple[str, ...]
+    folder_images: tuple[tuple[str, str], ...] = ()
 
     @property
     def runs(self) -> Path:
@@ -64,15 +74,23 @@ class Case:
         """The folder of what only an unfinished run needs; it is there from process.start until after process.end."""
         return self.folder / "work" / run
 
+    def source_of(self, run: str) -> Path:
+        """The file that says in which state the image's files were when the run ended."""
+        return self.folder / "sources" / run
+
     def drop_work(self, run: str) -> None:
         """Removes the work folder of a run that is sealed."""
         shutil.rmtree(self.work_of(run))
         with contextlib.suppress(OSError):  # another exhibit's unfinished run lies there
             (self.folder / "work").rmdir()
 
-    def with_exhibit(self, exhibit: str) -> Case:
-        """The case with one more exhibit, saved."""
-        case = replace(self, exhibits=tuple(sorted({*self.exhibits, exhibit})))
+    def with_exhibit(self, exhibit: str, folder_images: tuple[tuple[str, str], ...] = ()) -> Case:
+        """The case with one more exhibit, and the numbers of the images of its folder, saved."""
+        case = replace(
+            self,
+            exhibits=tuple(sorted({*self.exhibits, exhibit})),
+            folder_images=tuple(sorted({**dict(self.folder_images), **dict(folder_images)}.items())),
+        )
         case.save()
         return case
 
@@ -90,6 +108,8 @@ class Case:
             f"agency = {_toml(self.agency)}",
             f"exhibits = [{', '.join(map(_toml, self.exhibits))}]",
         ]
+        if self.folder_images:
+            lines += ["", "[folder_images]", *(f"{_toml(number)} = {_toml(name)}" for number, name in self.folder_images)]
         write_atomically(self.folder / "case.toml", ("\n".join(lines) + "\n").encode())
 
 
@@ -129,12 +149,16 @@ def read_case(folder: Path) -> Case:
     try:
         stored = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
         return Case(
-            folder=folder, number=str(stored["case_number"]), agency=str(stored["agency"]), exhibits=tuple(map(str, stored["exhibits"]))
+            folder=folder,
+            number=str(stored["case_number"]),
+            agency=str(stored["agency"]),
+            exhibits=tuple(map(str, stored["exhibits"])),
+            folder_images=tuple(sorted((str(number), str(name)) for number, name in stored.get("folder_images", {}).items())),
         )
     except FileNotFoundError as error:
         message = f"{folder} is no Evidex case: it has no case.toml"
         raise CaseError(message) from error
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"{folder / 'case.toml'} cannot be read: {error}"
         raise CaseError(message) from error
 

@@ -2,7 +2,7 @@
 
     case = "night-case"                 # of a path that is not absolute, beside this file
     examiner = "A. Examiner"
-    case_number = "2026-0142"           # optional, as are agency, profile, rules, credentials, workers, cross_check
+    case_number = "2026-0142"           # optional, as are agency, profile, rules, credentials, folder_as, workers, …
     profile = "standard"
 
     [[exhibit]]
@@ -11,26 +11,28 @@
 
     [[exhibit]]
     number = "KH-2"
-    images = ["collection/"]
+    images = ["seized/"]                # a folder of images is an exhibit each: KH-2.1, KH-2.2, …
+    folder_as = "images"                # or files, where it cannot be told
     profile = "triage"                  # what stands here wins over what stands above
 
-A job can be run again: an exhibit that has a finished run is passed over, one that was interrupted goes on. One that fails does not keep
-the others from being done.
+A job can be run again: an exhibit that has a finished run over the same image with the same settings is passed over, one that was
+interrupted goes on. One that fails, also because its folder or its credentials cannot be read, does not keep the others from being done.
 """
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from forensics.credentials import Credential, read_credentials
 from forensics.digests import parse_expected
 from forensics.errors import ForensicsError
 from pipelines.case import check_exhibit
 from pipelines.errors import PipelineError, RunError
-from pipelines.exhibits import parse_readers
+from pipelines.exhibits import FolderAs, parse_readers
+from pipelines.job import JobExhibit
 from pipelines.profiles import Profile
 from pipelines.run import ProcessRequest, Signer
 
@@ -38,13 +40,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from forensics.credentials import Credential
+
 _T = TypeVar("_T")
+_E = TypeVar("_E", bound=StrEnum)
 _SETTINGS: dict[str, type] = {
     "profile": str,
     "rules": list,
     "credentials": str,
     "workers": int,
     "cross_check": bool,
+    "folder_as": str,
     "readers": list,
     "expect_hash": str,
     "accept_mismatch": str,
@@ -63,12 +69,11 @@ class JobSettings:
     host: str
 
 
-def read_job(path: Path, settings: JobSettings) -> tuple[ProcessRequest, ...]:
-    """The requests of the job, in its order.
+def read_job(path: Path, settings: JobSettings) -> tuple[JobExhibit, ...]:
+    """The exhibits of the job, in its order; nothing that they name is looked at.
 
     Raises:
         RunError: the file cannot be read or is not of the form above; the message says where.
-        CredentialError: a credentials file that it names cannot be used.
     """
     try:
         stored = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -80,16 +85,16 @@ def read_job(path: Path, settings: JobSettings) -> tuple[ProcessRequest, ...]:
         if not stored.get(name) or (isinstance(stored[name], str) and not stored[name].strip()):
             message = f"{path}: {name} is missing or empty"
             raise RunError(message)
-    requests = tuple(_request(path, stored, one, number, settings) for number, one in enumerate(stored["exhibit"], start=1))
-    numbers = [one.exhibit for one in requests]
+    exhibits = tuple(_exhibit(path, stored, one, number, settings) for number, one in enumerate(stored["exhibit"], start=1))
+    numbers = [one.request.exhibit for one in exhibits]
     twice = next((number for number in numbers if numbers.count(number) > 1), None)
     if twice is not None:
         message = f"{path}: exhibit {twice} stands there twice; give each exhibit a number of its own"
         raise RunError(message)
-    return requests
+    return exhibits
 
 
-def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings: JobSettings) -> ProcessRequest:
+def _exhibit(path: Path, job: dict[str, Any], stored: Any, number: int, settings: JobSettings) -> JobExhibit:
     where = f"{path}: exhibit {number}"
     if not isinstance(stored, dict):
         message = f"{where} is no table"
@@ -99,10 +104,8 @@ def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings
         message = f"{where} must have a number and images"
         raise RunError(message)
     chosen = {name: stored.get(name, job.get(name)) for name in _SETTINGS}
-    profile = chosen["profile"] or str(Profile.STANDARD)
-    if profile not in set(Profile):
-        message = f"{where}: profile must be one of {', '.join(Profile)}"
-        raise RunError(message)
+    profile = _one_of(Profile, chosen["profile"] or str(Profile.STANDARD), f"{where}: profile")
+    folder_as = _one_of(FolderAs, chosen["folder_as"] or str(FolderAs.AUTO), f"{where}: folder_as")
     expected: str | None = chosen["expect_hash"]
     if expected is not None:
         _placed(where, partial(parse_expected, expected))
@@ -113,25 +116,33 @@ def _request(path: Path, job: dict[str, Any], stored: Any, number: int, settings
         message = f"{where}: workers must be 0 or more"
         raise RunError(message)
     beside = path.parent
-    credentials = read_credentials(beside / chosen["credentials"]) if chosen["credentials"] else ()
-    return ProcessRequest(
+    request = ProcessRequest(
         images=tuple(beside / image for image in _texts(stored["images"], where)),
         case=beside / job["case"],
         exhibit=_placed(where, lambda: check_exhibit(stored["number"])),
         examiner=job["examiner"],
         case_number=job.get("case_number", ""),
         agency=job.get("agency", ""),
-        profile=Profile(profile),
+        profile=profile,
         rules=tuple(beside / rule for rule in _texts(chosen["rules"], where)) if chosen["rules"] else settings.rules,
         signer=settings.signer,
         workers=chosen["workers"],
         expect_hash=chosen["expect_hash"],
         accept_mismatch=chosen["accept_mismatch"],
-        credentials=(*credentials, *settings.credentials),
+        credentials=settings.credentials,
         readers=_placed(where, lambda: parse_readers(_texts(chosen["readers"] or [], where))),
         cross_check=bool(chosen["cross_check"]),
         host=settings.host,
     )
+    credentials = beside / chosen["credentials"] if chosen["credentials"] else None
+    return JobExhibit(request=request, folder_as=folder_as, credentials=credentials)
+
+
+def _one_of(choices: type[_E], stated: str, what: str) -> _E:
+    if stated not in set(choices):
+        message = f"{what} must be one of {', '.join(choices)}"
+        raise RunError(message)
+    return choices(stated)
 
 
 def _check(stored: dict[str, Any], form: dict[str, type], where: str) -> None:

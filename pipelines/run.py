@@ -24,6 +24,7 @@ from forensics.errors import ForensicsError
 from forensics.yara_rules import load_rules
 from pipelines.case import Case, check_exhibit, lock_case, open_case
 from pipelines.crashes import count_all_deaths
+from pipelines.done_before import credential_kinds, write_state
 from pipelines.errors import PipelineError, ResumeError, RunError
 from pipelines.evidence import check_before, check_unchanged, media_subject, subject_name
 from pipelines.export import write_and_record_report
@@ -78,6 +79,7 @@ class ProcessRequest:
         credentials: what may open locked volumes and archives; no value of it is written anywhere.
         readers: (volume, reader) to read a volume's filesystem with, in place of the one that would be chosen.
         cross_check: whether a second engine lists each filesystem too.
+        folder_images: (number, name of its first file) of every image of the folder that the exhibit is one of; the case remembers them.
     """
 
     images: tuple[Path, ...]
@@ -98,6 +100,7 @@ class ProcessRequest:
     readers: tuple[tuple[str, str], ...] = ()
     cross_check: bool = False
     host: str = ""
+    folder_images: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +139,7 @@ def process(request: ProcessRequest, reporter: Reporter) -> RunResult:
             _check_room(case)
             with lock_case(case), _start_custody(request, case) as custody:
                 fresh = False
-                case = case.with_exhibit(request.exhibit)
+                case = case.with_exhibit(request.exhibit, request.folder_images)
                 job = _Job(
                     request=request, disks=disks, rules=rules, rule_problems=tuple(problems), case=case, custody=custody, reporter=reporter
                 )
@@ -207,6 +210,7 @@ class _Job:
             "planned": outcome.planned,
             "written": outcome.written,
         }
+        write_state(self._case, run, self._disks)
         self._custody.append_end_of_run(self._case.folder, run, details=details, answers=start, purpose="examination")
         self._case.drop_work(run)
         report = write_and_record_report(self._case.folder, run, self._custody, self._reporter)
@@ -310,6 +314,7 @@ def _run_document(request: ProcessRequest, case: Case, configuration: Configurat
         "examiner": {"name": request.examiner},
         "tool": {"name": TOOL, "version": tool_version()},
         **configuration.as_json(),
+        "credentials": credential_kinds(request),
         "counts": counts,
     }
 

@@ -27,6 +27,7 @@ _SMALLEST = 2 * HEADER_AREA_BYTES + HEADER_BYTES  # the headers, their copies, a
 _NAMES = (".hc", ".tc")
 # What libmagic says of random bytes: of 5,000 such files nearly all are the first, one in a hundred the second.
 _RANDOM_TYPES = ("application/octet-stream", "application/x-dosexec")
+LOOKS_ENCRYPTED = "looks-encrypted"
 _MOST_TRIES = 16  # a try is one secret on one file
 _VOLUME = "v01"  # what a container's only volume is called
 
@@ -61,7 +62,7 @@ class RandomFiles:
         said += [f"on {self.bounded} nothing was tried, to bound the time of the run"] if self.bounded else []
         return Problem(
             stage=Stage.CONTENT,
-            code="looks-encrypted",
+            code=LOOKS_ENCRYPTED,
             what=f"files look random and may be encrypted containers, and were not opened: {self.count}, e.g. {self.example}",
             why=f"nothing tells a VeraCrypt or TrueCrypt container from random bytes; {'; '.join(said)}",
             advice="find them in `entries` by entropy, MIME type and a size that is a multiple of 512; give a passphrase or key file "

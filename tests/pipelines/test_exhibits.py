@@ -13,7 +13,8 @@ from running import SAMPLES, evidex, rows_of, unpack
 
 from forensics.errors import ImageError
 from pipelines.errors import RunError
-from pipelines.exhibits import ExhibitFiles, FolderAs, exhibits_of, images_in, parse_readers
+from pipelines.exhibits import Exhibits, FolderAs, exhibits_of, parse_readers
+from pipelines.image_folder import ImageFolder, read_image_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,22 +35,22 @@ def ewf(folder: Path) -> Path:
     return folder / _SEGMENTS[0]
 
 
-def names(found: tuple[ExhibitFiles, ...]) -> list[tuple[str, list[str]]]:
-    return [(one.suffix, [path.name for path in one.images]) for one in found]
+def names(found: Exhibits) -> list[list[str]]:
+    return [[path.name for path in images] for images in found.images]
 
 
 def test_one_image_is_one_exhibit_and_keeps_its_number(tmp_path: Path) -> None:
     image = boot(tmp_path / "a.dd")
-    assert exhibits_of((image,)) == (ExhibitFiles("", (image,)),)
+    assert exhibits_of((image,)) == Exhibits(images=((image,),))
 
 
 def test_several_images_are_the_disks_of_one_exhibit_in_the_order_given(tmp_path: Path) -> None:
     disks = boot(tmp_path / "b.dd"), boot(tmp_path / "a.dd")
-    assert exhibits_of(disks) == (ExhibitFiles("", disks),)
+    assert exhibits_of(disks) == Exhibits(images=(disks,))
 
 
 def test_a_path_that_is_not_there_is_left_to_the_one_who_opens_it(tmp_path: Path) -> None:
-    assert names(exhibits_of((tmp_path / "none.dd",))) == [("", ["none.dd"])]
+    assert names(exhibits_of((tmp_path / "none.dd",))) == [["none.dd"]]
 
 
 def test_a_folder_of_images_is_an_exhibit_an_image_by_name(tmp_path: Path) -> None:
@@ -57,16 +58,16 @@ def test_a_folder_of_images_is_an_exhibit_an_image_by_name(tmp_path: Path) -> No
     for name in ("z.raw", "b.img", "a.dd"):
         boot(tmp_path / name)
     assert names(exhibits_of((tmp_path,))) == [
-        (".1", ["a.dd"]),
-        (".2", ["b.img"]),
-        (".3", ["ewf-split.E01"]),
-        (".4", ["z.raw"]),
+        ["a.dd"],
+        ["b.img"],
+        ["ewf-split.E01"],
+        ["z.raw"],
     ]
 
 
 def test_a_folder_of_one_image_is_one_exhibit_and_keeps_its_number(tmp_path: Path) -> None:
     ewf(tmp_path)
-    assert names(exhibits_of((tmp_path,))) == [("", ["ewf-split.E01"])]
+    assert names(exhibits_of((tmp_path,))) == [["ewf-split.E01"]]
 
 
 @pytest.mark.parametrize("extensions", [("001", "002", "003"), ("000", "001"), ("aa", "ab")])
@@ -74,30 +75,37 @@ def test_a_split_raw_set_is_one_image(tmp_path: Path, extensions: tuple[str, ...
     for number, extension in enumerate(extensions):
         # Only the first segment begins like a disk.
         boot(tmp_path / f"disk.{extension}") if not number else (tmp_path / f"disk.{extension}").write_bytes(bytes(4096))
-    assert names(exhibits_of((tmp_path,))) == [("", [f"disk.{extensions[0]}"])]
+    assert names(exhibits_of((tmp_path,))) == [[f"disk.{extensions[0]}"]]
 
 
 def test_notes_of_the_acquisition_beside_images_are_no_exhibits(tmp_path: Path) -> None:
     image = boot(tmp_path / "disk.dd")
     for name in ("disk.log", "disk.dd.md5", "README.TXT", "hashes.sha256", "notes.pdf", ".DS_Store"):
         (tmp_path / name).write_text("acquired by A. Examiner\n")
-    assert names(exhibits_of((tmp_path,))) == [("", [image.name])]
+    assert names(exhibits_of((tmp_path,))) == [[image.name]]
 
 
-@pytest.mark.parametrize("other", ["letter.docx", "program", "empty", "folder", "broken.E01"])
-def test_anything_else_in_it_makes_a_folder_a_collection(tmp_path: Path, other: str) -> None:
-    boot(tmp_path / "disk.dd")
+@pytest.mark.parametrize("other", ["label-photo.jpg", "letter.docx", "program", "empty", "folder", "broken.E01", "files.zip"])
+def test_a_folder_of_images_and_something_else_is_not_guessed_at(tmp_path: Path, other: str) -> None:
+    """Taken for files, the segments of an E01 in it were unreadable containers, each by itself."""
+    image = ewf(tmp_path)
     if other == "folder":
         (tmp_path / other).mkdir()
     else:
-        (tmp_path / other).write_bytes(b"" if other == "empty" else b"some text")
-    assert names(exhibits_of((tmp_path,))) == [("", [tmp_path.name])]
+        (tmp_path / other).write_bytes({"empty": b"", "files.zip": b"PK\5\6" + bytes(18)}.get(other, b"some text"))
+    with pytest.raises(RunError, match=rf"disk images \({image.name}\) and something else \({other}\); say --folder-as images"):
+        exhibits_of((tmp_path,))
+    found = exhibits_of((tmp_path,), FolderAs.IMAGES)
+    assert names(found) == [[image.name]]
+    assert [path.name for path in found.left_out] == [other]
+    assert names(exhibits_of((tmp_path,), FolderAs.FILES)) == [[tmp_path.name]]
 
 
-def test_an_archive_in_it_makes_a_folder_a_collection(tmp_path: Path) -> None:
-    boot(tmp_path / "disk.dd")
+def test_a_folder_without_an_image_is_a_collection(tmp_path: Path) -> None:
     (tmp_path / "files.zip").write_bytes(b"PK\5\6" + bytes(18))
-    assert names(exhibits_of((tmp_path,))) == [("", [tmp_path.name])]
+    (tmp_path / "letter.docx").write_bytes(b"some text")
+    (tmp_path / "folder").mkdir()
+    assert exhibits_of((tmp_path,)) == Exhibits(images=((tmp_path,),))
 
 
 def test_a_link_to_an_image_is_not_taken_for_one(tmp_path: Path) -> None:
@@ -106,8 +114,9 @@ def test_a_link_to_an_image_is_not_taken_for_one(tmp_path: Path) -> None:
     folder.mkdir()
     boot(folder / "a.dd")
     (folder / "b.dd").symlink_to(boot(tmp_path / "elsewhere.dd"))
-    assert names(exhibits_of((folder,))) == [("", ["folder"])]
-    assert names(exhibits_of((folder,), FolderAs.IMAGES)) == [("", ["a.dd"])]
+    with pytest.raises(RunError, match=r"something else \(b\.dd\)"):
+        exhibits_of((folder,))
+    assert names(exhibits_of((folder,), FolderAs.IMAGES)) == [["a.dd"]]
 
 
 def test_a_link_that_the_examiner_names_is_followed(tmp_path: Path) -> None:
@@ -115,15 +124,12 @@ def test_a_link_that_the_examiner_names_is_followed(tmp_path: Path) -> None:
     folder.mkdir()
     boot(folder / "a.dd")
     (tmp_path / "link").symlink_to(folder)
-    assert names(exhibits_of((tmp_path / "link",))) == [("", ["a.dd"])]
+    assert names(exhibits_of((tmp_path / "link",))) == [["a.dd"]]
 
 
-def test_what_a_folder_is_taken_for_can_be_said(tmp_path: Path) -> None:
+def test_a_folder_of_images_can_be_taken_for_files(tmp_path: Path) -> None:
     boot(tmp_path / "a.dd")
-    assert names(exhibits_of((tmp_path,), FolderAs.FILES)) == [("", [tmp_path.name])]
-    (tmp_path / "letter.docx").write_bytes(b"x")
-    assert names(exhibits_of((tmp_path,), FolderAs.AUTO)) == [("", [tmp_path.name])]
-    assert names(exhibits_of((tmp_path,), FolderAs.IMAGES)) == [("", ["a.dd"])]
+    assert names(exhibits_of((tmp_path,), FolderAs.FILES)) == [[tmp_path.name]]
 
 
 def test_a_folder_without_an_image_cannot_be_taken_for_images(tmp_path: Path) -> None:
@@ -146,10 +152,10 @@ def test_a_disk_folder_of_parallels_is_one_image(tmp_path: Path) -> None:
     disk = tmp_path / "machine.hdd"
     disk.mkdir()
     (disk / "DiskDescriptor.xml").write_text("<Parallels_disk_image/>")
-    assert names(exhibits_of((disk,))) == [("", ["machine.hdd"])]
+    assert names(exhibits_of((disk,))) == [["machine.hdd"]]
     boot(tmp_path / "a.dd")
-    assert names(exhibits_of((tmp_path,))) == [(".1", ["a.dd"]), (".2", ["machine.hdd"])]
-    assert exhibits_of((disk, tmp_path / "a.dd"))[0].images == (disk, tmp_path / "a.dd")
+    assert names(exhibits_of((tmp_path,))) == [["a.dd"], ["machine.hdd"]]
+    assert exhibits_of((disk, tmp_path / "a.dd")).images == ((disk, tmp_path / "a.dd"),)
 
 
 def test_an_image_of_which_a_segment_is_missing_is_one_exhibit(tmp_path: Path) -> None:
@@ -160,7 +166,7 @@ def test_an_image_of_which_a_segment_is_missing_is_one_exhibit(tmp_path: Path) -
     ewf(tmp_path)
     (tmp_path / "ewf-split.E01").rename(tmp_path / "ewf-split.E03")
     boot(tmp_path / "other.dd")
-    assert names(exhibits_of((tmp_path,))) == [(".1", ["disk.001"]), (".2", ["ewf-split.E02"]), (".3", ["other.dd"])]
+    assert names(exhibits_of((tmp_path,))) == [["disk.001"], ["ewf-split.E02"], ["other.dd"]]
 
 
 def test_the_extents_of_a_virtual_disk_are_no_exhibits_of_their_own(tmp_path: Path) -> None:
@@ -168,7 +174,7 @@ def test_the_extents_of_a_virtual_disk_are_no_exhibits_of_their_own(tmp_path: Pa
     text = f'# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 8 FLAT "{extent.name}" 0\n'
     (tmp_path / "vm.vmdk").write_text(text)
     boot(tmp_path / "z.dd")
-    assert names(exhibits_of((tmp_path,))) == [(".1", ["vm.vmdk"]), (".2", ["z.dd"])]
+    assert names(exhibits_of((tmp_path,))) == [["vm.vmdk"], ["z.dd"]]
 
 
 def test_a_descriptor_does_not_hide_an_image_that_it_does_not_read_whole(tmp_path: Path) -> None:
@@ -178,14 +184,14 @@ def test_a_descriptor_does_not_hide_an_image_that_it_does_not_read_whole(tmp_pat
         '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\nRW 1 FLAT "disk.dd" 0\nRW 1 FLAT "../x" 0\nRW 1 FLAT ".." 0\n'
     )
     (tmp_path / "vm.vmdk").write_text(text)
-    assert names(exhibits_of((tmp_path,))) == [(".1", ["disk.dd"]), (".2", ["vm.vmdk"])]
+    assert names(exhibits_of((tmp_path,))) == [["disk.dd"], ["vm.vmdk"]]
 
 
 @pytest.mark.skipif(shutil.which("qemu-img") is None and not os.environ.get("CI"), reason="qemu-img is not installed")
 @pytest.mark.parametrize("kind", ["monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat", "monolithicSparse"])
 def test_a_virtual_disk_of_qemu_is_one_exhibit(tmp_path: Path, kind: str) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", f"subformat={kind}", tmp_path / "vm.vmdk", "3G"], check=True)
-    assert names(exhibits_of((tmp_path,))) == [("", ["vm.vmdk"])]
+    assert names(exhibits_of((tmp_path,))) == [["vm.vmdk"]]
 
 
 @pytest.mark.parametrize(
@@ -196,12 +202,12 @@ def test_a_raw_image_without_an_extension_is_known_by_what_it_holds(tmp_path: Pa
     media = bytearray(1 << 17)
     media[offset : offset + len(head)] = head
     (tmp_path / name).write_bytes(media)
-    assert images_in(tmp_path, strict=True) == (tmp_path / name,)
+    assert read_image_folder(tmp_path) == ImageFolder(images=(tmp_path / name,), others=())
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be listed"):
-        images_in(tmp_path / "none", strict=True)
+        read_image_folder(tmp_path / "none")
 
 
 def test_readers_are_parsed() -> None:
@@ -226,7 +232,7 @@ def test_a_folder_of_images_gives_a_run_each_and_the_rest_goes_on_where_one_fail
     answer = evidex(*arguments, "--workers", "0", "--profile", "triage", state=tmp_path / "state")
     assert answer.returncode == 1, answer.stderr
     told = [line for line in answer.stdout.splitlines() if line.startswith("exhibit ")]
-    assert [line.split(":")[0] for line in told] == ["exhibit KH-1.1", "exhibit KH-1.2", "exhibit KH-1.3"]
+    assert [line.split(":")[0] for line in told] == ["exhibit KH-1.1 (a.dd)", "exhibit KH-1.2 (b.001)", "exhibit KH-1.3 (c.dd)"]
     assert "FAILED" in told[1]
     assert "b.002" in told[1]
     runs = sorted(path.name for path in (tmp_path / "case" / "runs").iterdir())

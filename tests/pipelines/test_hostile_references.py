@@ -158,7 +158,7 @@ def test_an_image_inside_a_file_finds_nothing_beside_its_copy(ground: Ground) ->
         (ground.evidence / name).write_bytes(qcow2(stated))
     (ground.evidence / "note.txt").write_text("a collection, and no folder of images")
     (ground.evidence / "program").write_bytes(b"\x7fELF")
-    answer = evidex("process", ground.evidence, "--case", ground.case, *_EXHIBIT, state=ground.state)
+    answer = evidex("process", ground.evidence, "--folder-as", "files", "--case", ground.case, *_EXHIBIT, state=ground.state)
     assert answer.returncode == 3, answer.stderr
     tables = ground.case / "runs" / "001-KH-1" / "tables"
     problems = [row for row in rows_of(tables, "problems") if row["stage"] == "content"]
