@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from forensics.content import ContentReader
     from forensics.credentials import Credential
+    from forensics.errors import Problem
     from forensics.expansion.bounds import Bounds
     from forensics.expansion.walk import Item
     from forensics.filesystems.base import Stream
     from forensics.volume_tree import VolumeTree
 
 _SEPARATOR = SEPARATOR.decode()
+_REASONS = 3  # of what went wrong on the way to a member, so many are said
 SELECT_PLACED = """
 SELECT {columns}, c.found_in, c."offset" AS found_at, c.length AS found_length, o.attribute_type AS outer_type, o.attribute_id AS outer_id,
     o.recovery AS outer_recovery
@@ -73,38 +75,57 @@ class MemberWalk:
     def __init__(self, contents: ContentReader, credentials: tuple[Credential, ...], bounds: Bounds) -> None:
         self._contents, self._credentials, self._bounds = contents, credentials, bounds
 
-    def read(self, rows: Sequence[dict[str, Any]], tree: VolumeTree, take: Callable[[int, Iterator[bytes]], None]) -> None:
+    def read(self, rows: Sequence[dict[str, Any]], tree: VolumeTree, take: Callable[[int, Iterator[bytes]], None]) -> tuple[Problem, ...]:
         """Calls `take` for each member found again, with its place in `rows` and its bytes; for those not found, not.
+
+        Returns:
+            What went wrong on the way, `path` counted from the container.
 
         Raises:
             ForensicsError: the container cannot be read.
         """
         stream = open_content(rows[0], tree)
         name = rows[0]["path"].split(_SEPARATOR, 1)[0].rpartition("/")[2]
-        wanted = {tuple(row["address_chain"] or ()): number for number, row in enumerate(rows)}
         with self._contents.opened(iter_blocks(stream), None, _no_externals) as (result, content), content.open() as file:
             container = Content(file=file, size=content.size, head=content.head(), mime_type=result.mime_type, name=name)
+            finder = _Finder(rows, self._contents, take)
             openers = (*OPENERS, EncryptedContainer())
-            finder = _Finder(wanted, self._contents, take)
-            # Problems stand in the run's tables.
-            for _ in expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=openers):
-                pass
+            return tuple(expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=openers))
+
+
+def not_found(row: dict[str, Any], problems: Sequence[Problem]) -> StreamReadError:
+    """Why a member was not found in its container again: what opened it then, and what stopped the way to it now."""
+    inside = row["path"].partition(_SEPARATOR)[2]
+    on_the_way = [one for one in problems if not one.path or inside == one.path or inside.startswith(one.path + "/")]
+    said = ["it was not found in its container again"]
+    if row["unlocked_with"]:
+        said.append(f"it was opened with a credential ({row['unlocked_with']}); give it with --credentials")
+    said += [f"{one.what}: {one.why}" for one in on_the_way[:_REASONS]]
+    return StreamReadError("; ".join(said))
 
 
 class _Finder:
-    def __init__(self, wanted: dict[tuple[str, ...], int], contents: ContentReader, take: Callable[[int, Iterator[bytes]], None]) -> None:
-        self._wanted, self._contents, self._take = wanted, contents, take
-        self._on_the_way = {chain[:length] for chain in wanted for length in range(1, len(chain))}
+    """Finds members by their addresses and names: a file of several names has one address, and each of its names a row."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]], contents: ContentReader, take: Callable[[int, Iterator[bytes]], None]) -> None:
+        self._contents, self._take = contents, take
+        self._wanted: dict[tuple[tuple[str, ...], str], int] = {}
+        self._on_the_way: set[tuple[str, ...]] = set()
+        for number, row in enumerate(rows):
+            chain = tuple(row["address_chain"] or ())
+            self._wanted[chain, row["path"].partition(_SEPARATOR)[2]] = number
+            self._on_the_way |= {chain[:length] for length in range(1, len(chain))}
 
     def take(self, item: Item) -> Content | None:
         """Hands on a member that is sought; opens a container on the way to one; passes over anything else."""
         chain = tuple(address_chain(item))
-        number = self._wanted.get(chain)
-        if item.blocks is None or (number is None and chain not in self._on_the_way):
+        if item.blocks is None:
             return None
+        # Each row is handed on once, should a damaged container list a member twice.
+        number = self._wanted.pop((chain, display_path(SEPARATOR.join(step.path for step in item.steps))[0]), None)
         if chain not in self._on_the_way:
-            assert number is not None, "else it would have been passed over"
-            self._take(number, item.blocks)
+            if number is not None:
+                self._take(number, item.blocks)
             return None
         name = display_path(item.steps[-1].path)[0].rpartition("/")[2]
         _, copy = take_copy(self._contents, item, _no_externals, name)

@@ -25,7 +25,7 @@ from forensics.names import escape_text
 from forensics.survey import survey
 from forensics.volume_tree import VolumeTree
 from pipelines.case import iter_finished_runs
-from pipelines.content_source import SELECT_PLACED, WITHOUT_CARVED, MemberWalk, container_of, open_content
+from pipelines.content_source import SELECT_PLACED, WITHOUT_CARVED, MemberWalk, container_of, not_found, open_content
 from pipelines.errors import PipelineError
 from pipelines.query import query_run
 from pipelines.tables import write_atomically
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from chain_of_custody.service import CustodyService
     from forensics.credentials import Credential
+    from forensics.errors import Problem
     from pipelines.case import Case
     from pipelines.selector import Selection
 
@@ -46,7 +47,7 @@ _PROCESSOR = "processor"
 _COLUMNS = (
     *("exhibit", "volume", "metadata_address", "stream", "path", "attribute_type", "attribute_id", "address_chain", "kind", "recovery"),
     *("overwritten", "start_byte", "size", "md5", "sha1", "sha256", "mime_type", "created", "modified", "accessed", "metadata_changed"),
-    *("tz_basis", "original_path"),
+    *("tz_basis", "original_path", "unlocked_with"),
 )
 
 
@@ -142,11 +143,11 @@ class _Writer:
         def take(index: int, blocks: Iterator[bytes]) -> None:
             lines[index] = self._line(first + index, rows[index], blocks)
 
-        failure = attempt(lambda: self.walk.read(rows, self.tree, take))
-        failure = failure or ForensicsError(
-            "it was not found in its container again; if it is encrypted, give the credentials that opened it"
-        )
-        self.lines += [lines.get(index) or self._line(first + index, row, None, failure) for index, row in enumerate(rows)]
+        problems: list[Problem] = []
+        failure = attempt(lambda: problems.extend(self.walk.read(rows, self.tree, take)))
+        self.lines += [
+            lines.get(index) or self._line(first + index, row, None, failure or not_found(row, problems)) for index, row in enumerate(rows)
+        ]
 
     def _line(self, number: int, row: dict[str, Any], blocks: Iterable[bytes] | None, failure: Exception | None = None) -> dict[str, Any]:
         """Writes a content, as far as it can be read; its line in the manifest."""

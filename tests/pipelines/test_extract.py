@@ -252,6 +252,51 @@ def test_members_of_archives_with_hostile_names_and_passphrases(tmp_path: Path) 
     assert (tmp_path / "with" / lines[0]["file"]).read_bytes() == b"what is locked"
 
 
+@pytest.mark.skipif(shutil.which("mke2fs") is None and not os.environ.get("CI"), reason="mke2fs is not installed")
+def test_every_name_of_a_file_in_a_disk_image_in_a_file_comes_out(tmp_path: Path) -> None:
+    """Hard links (`mke2fs -d` keeps them) are one metadata address under several names; held to the folder that they come from."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "one.txt").write_bytes(b"linked twice")
+    (folder / "a.zip").write_bytes(zipped(inside=b"in both"))
+    for name, link in (("one.txt", "two.txt"), ("one.txt", "three.txt"), ("a.zip", "b.zip")):
+        (folder / link).hardlink_to(folder / name)
+    inner = tmp_path / "inner.img"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, inner, "2M"], check=True)
+    exhibit = tmp_path / "files.tar"
+    with tarfile.open(exhibit, "w") as archive:
+        archive.add(inner, "inner.img")
+    case = run(exhibit, tmp_path / "case", rules=()).case
+    truth = {f"inner.img//v01/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    truth |= {f"inner.img//v01/{name}//inside": hashlib.sha256(b"in both").hexdigest() for name in ("a.zip", "b.zip")}
+    _, lines = extracted(case, "where:recovery = 'archive member' AND size > 0 AND kind = 'file'", tmp_path / "out", exhibit)
+    found = contents(tmp_path / "out", lines)
+    assert {path.lstrip("/"): digest for path, digest in found.items()} == truth
+    _, lines = extracted(case, "*//v01/two.txt", tmp_path / "one", exhibit)
+    assert [(tmp_path / "one" / line["file"]).read_bytes() for line in lines] == [b"linked twice"]
+
+
+def test_a_member_that_is_not_found_again_is_told_with_what_stopped_the_way_to_it(tmp_path: Path) -> None:
+    whole = zipped(first=b"1" * 40_000, last=b"2" * 40_000)
+    exhibit = tmp_path / "files.tar"
+
+    def pack(content: bytes) -> None:
+        with tarfile.open(exhibit, "w") as archive:
+            member = tarfile.TarInfo("a.zip")
+            member.size = len(whole)
+            archive.addfile(member, io.BytesIO(content.ljust(len(whole), b"\0")))
+
+    pack(whole)
+    case = run(exhibit, tmp_path / "case", rules=()).case
+    pack(whole[: len(whole) // 2])
+    _, lines = extracted(case, "*//last", tmp_path / "out", exhibit, code=3)
+    (problem,) = {line["problem"] for line in lines}
+    assert "it was not found in its container again" in problem
+    assert "its end is missing or damaged" in problem
+    assert "encrypted" not in problem
+    assert "credentials" not in problem
+
+
 @pytest.mark.corpus
 def test_an_encrypted_volume_needs_its_credentials_again(tmp_path: Path, corpus: Path, corpus_image: Callable[[str], Path]) -> None:
     image = corpus_image("luks2-ext4-derived")
