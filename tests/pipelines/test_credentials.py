@@ -224,12 +224,19 @@ def test_workers_open_it_too_and_do_not_have_the_secret_in_their_environment(tmp
 
 
 def _children(driver: int) -> dict[int, tuple[bytes, bytes]]:
-    """Command line and environment of the other processes of the driver's session."""
+    """Command line and environment of the other processes of the driver's session.
+
+    A process with the driver's own command line is one that was forked a moment ago and has not begun its program: what /proc shows of it
+    is the driver's memory, in which the kernel keeps the environment that the driver was started with.
+    """
     found = {}
+    own = Path(f"/proc/{driver}/cmdline").read_bytes()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if int(folder.name) != driver and os.getsid(int(folder.name)) == driver:
-                found[int(folder.name)] = ((folder / "cmdline").read_bytes(), (folder / "environ").read_bytes())
+                words = (folder / "cmdline").read_bytes()
+                if words != own:
+                    found[int(folder.name)] = (words, (folder / "environ").read_bytes())
         except OSError:
             continue
     return found
