@@ -74,3 +74,9 @@ def identify(head: bytes) -> Signature | None:
         if signature.is_in(head):
             return signature
     return None
+
+
+def name_more_exactly(known_as: str, head: bytes) -> str:
+    """What a volume is called of which it is known what it is, because its first bytes may say the same more exactly: "BitLocker To Go"."""
+    signature = identify(head)
+    return signature.name if signature is not None and signature.name.startswith(known_as) else known_as

@@ -18,7 +18,7 @@ from forensics.layers.all_layers import ALL_LAYERS, OF_WHOLE_DISKS
 from forensics.layers.base import Derived
 from forensics.layers.partitions import Partitions
 from forensics.logical.open_logical import LOGICAL_KINDS
-from forensics.signatures import HEAD_BYTES, identify
+from forensics.signatures import HEAD_BYTES, name_more_exactly
 from forensics.unrecognised import ADVICE_OTHER_TOOL, ADVICE_UNLOCK, judge, second_choice, volume_problem
 from forensics.volume_tree import SHARED_VOLUME, UNDER_TABLE, VolumeNode, VolumeTree
 from forensics.volumes import Layout, read_layout, whole
@@ -136,7 +136,7 @@ class _Surveyor:
         for member in members:
             found = self._found[member.volume]
             if layer.consumes and found.node.found is None and not found.reason:
-                name = found.filesystem or (identify(self._head(member.volume)) or layer).name
+                name = found.filesystem or name_more_exactly(layer.title, self._head(member.volume))
                 why = f"{name}: what it holds is listed as {', '.join(found.holds)}" if found.holds else f"{name} that holds nothing"
                 self._found[member.volume] = replace(found, filesystem=name, reason=why)
         return made
@@ -154,6 +154,7 @@ class _Surveyor:
             derived=derived,
             found=found,
             snapshot=snapshot or above.node.snapshot,
+            is_copy=derived.is_copy or above.node.is_copy,
         )
         self._tree.put(node)
         self._found[name] = FoundVolume(node=node, tile=None, disk_start=above.disk_start, filesystem=found.filesystem if found else None)
@@ -168,9 +169,7 @@ class _Surveyor:
 
     def _lock(self, locked: Locked) -> None:
         found = self._found[locked.volume]
-        signature = identify(self._head(locked.volume))
-        # What its first bytes say is as exact or more: "BitLocker To Go".
-        name = signature.name if signature is not None and signature.name.startswith(locked.name) else locked.name
+        name = name_more_exactly(locked.name, self._head(locked.volume))
         reason = f"{name}: {locked.why}"
         self._found[locked.volume] = replace(found, filesystem=name, encrypted=locked.encrypted, reason=reason)
         if not locked.encrypted and not found.holds:  # in the clear: what can be carved in it still can

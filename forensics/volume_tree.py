@@ -45,6 +45,7 @@ class VolumeNode:
         derived: how it is made of others; None for a tile.
         found: the filesystem to list in it, also raw space; None if nothing is.
         snapshot: whether it shows an earlier state of another volume.
+        is_copy: whether it lies in a volume that is one by Derived.is_copy.
     """
 
     volume: str
@@ -54,6 +55,7 @@ class VolumeNode:
     derived: Derived | None = None
     found: FoundFilesystem | None = None
     snapshot: bool = False
+    is_copy: bool = False
 
 
 class VolumeTree:

@@ -36,6 +36,6 @@ def open_exhibit_source(disks: Disks, volumes: VolumeTree, nodes: Sequence[Volum
 
 def _is_live(node: VolumeNode) -> bool:
     """Whether it is a derived volume that holds a filesystem in its present state."""
-    if node.derived is None or node.derived.layer in (SHARED_VOLUME, UNDER_TABLE) or node.snapshot:
+    if node.derived is None or node.derived.layer in (SHARED_VOLUME, UNDER_TABLE) or node.snapshot or node.is_copy:
         return False
     return node.found is not None and node.found.reader != "raw"

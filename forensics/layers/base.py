@@ -40,7 +40,8 @@ class Derived:
         unlocked_with: kind of the credential that opened it ("passphrase", "clear key" where none was needed); "" if not encrypted.
         created: when a snapshot was taken, nanoseconds since 1970 UTC; None for what is no snapshot.
         incomplete: why not all of its bytes are there, e.g. a missing disk of an array; "" if they are.
-        is_gap: whether it lies outside every partition of its parent.
+        is_gap: whether it lies outside everything that its parent holds.
+        is_copy: whether it is an earlier or separate state of what another volume shows: all of it is listed and read, artifacts are not.
     """
 
     layer: str
@@ -53,6 +54,7 @@ class Derived:
     created: int | None = None
     incomplete: str = ""
     is_gap: bool = False
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +116,12 @@ class Layer(Protocol):
 
     Attributes:
         name: the layer's name, as in Derived.layer.
+        title: what a volume of it is called, for people; its first bytes may say more.
         consumes: whether a recognised volume holds nothing but this layer; a shadow copy's volume also has its own filesystem.
     """
 
     name: str
+    title: str
     consumes: bool
 
     def recognises(self, head: bytes, member: Member) -> bool:

@@ -35,6 +35,7 @@ class BitLocker:
     """Volumes encrypted by Windows."""
 
     name = "bitlocker"
+    title = _NAME
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape

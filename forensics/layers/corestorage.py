@@ -37,6 +37,7 @@ class CoreStorage:
     """CoreStorage physical volumes of macOS, each with its logical volumes."""
 
     name = "corestorage"
+    title = _NAME
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape

@@ -36,6 +36,7 @@ class DynamicDisk:
     """Groups of dynamic disks."""
 
     name = "dynamic disk"
+    title = _NAME
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape

@@ -32,6 +32,7 @@ class Luks:
     """Volumes encrypted by Linux."""
 
     name = "luks"
+    title = "LUKS"
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
+from forensics.layers.disk_part import is_part, open_part, unused_parts
 from forensics.layers.lvm_group import read_group
 from forensics.layers.lvm_metadata import LABEL, LABEL_SECTORS, SECTOR_BYTES, read_physical_volume
-from forensics.layers.lvm_unused import unused_runs
+from forensics.layers.lvm_unused import used_ranges
 from forensics.layers.lvm_volumes import GroupVolumes
 from forensics.names import escape_text
-from forensics.source import SourceSlice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _NAME = "LVM2 physical volume"
 _ALL_DISKS = "give all disks of the volume group as images of one exhibit"
 _OTHER_TOOL = "read the volume with a tool that knows this kind, e.g. lvm2 on a copy"
 _POOLS = ("thin-pool", "cache-pool", "vdo-pool")  # they hold other volumes, and are none themselves
-_UNUSED = "unused:"
+_UNUSED = "space of a volume group that no logical volume has"
 _NANOSECONDS = 1_000_000_000
 
 
@@ -34,6 +34,7 @@ class Lvm:
     """Volume groups of Linux."""
 
     name = "lvm2"
+    title = _NAME
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape
@@ -58,8 +59,8 @@ class Lvm:
 
     def open_derived(self, derived: Derived, members: Sequence[Member], credentials: tuple[Credential, ...]) -> ByteSource:  # noqa: ARG002
         """The bytes of a logical volume, or of a part of a disk that no volume has."""
-        if derived.key.startswith(_UNUSED):
-            return _part(derived, members[0].source)
+        if is_part(derived):
+            return open_part(derived, members[0].source)
         groups, _, _ = _grouped(members)
         try:
             for found in groups:
@@ -117,18 +118,18 @@ class _Group:
     def unused(self, opened: set[str]) -> list[Derived]:
         """The parts of the group's disks that none of the volumes with these identifiers has."""
         names = [volume.name for volume in self.group.volumes.values() if volume.identifier in opened]
+        used = {member.volume: used_ranges(self.group, names, self.group.disks[name]) for name, member in self.disks.items()}
         return [
-            Derived(
+            part
+            for member in self.members  # one that is not used, too: all of it is in no volume
+            for part in unused_parts(
+                used.get(member.volume, ()),
+                member.source.size,
                 layer=Lvm.name,
-                parents=(member.volume,),
-                key=f"{_UNUSED}{start}:{size}",
+                volume=member.volume,
                 name=escape_text(self.group.name),
-                what="space of a volume group that no logical volume has",
-                size=size,
-                is_gap=True,
+                what=_UNUSED,
             )
-            for name, member in self.disks.items()
-            for start, size in unused_runs(self.group, names, self.group.disks[name], member.source.size)
         ]
 
     def _shown(self) -> list[LogicalVolume]:
@@ -209,22 +210,15 @@ def _grouped(members: Sequence[Member]) -> tuple[list[_Group], list[Locked], lis
     return groups, locked, problems
 
 
-def _part(derived: Derived, source: ByteSource) -> ByteSource:
-    try:
-        start, size = map(int, derived.key.removeprefix(_UNUSED).split(":"))
-    except ValueError as error:
-        message = f"{derived.key!r} names no part of a disk"
-        raise VolumeError(message) from error
-    return SourceSlice(source, start, size)
-
-
 def _damaged(volume: str, fault: str) -> Problem:
     what = f"the description of the volume group on volume {volume} is damaged; that of another disk was used"
     return Problem(stage=Stage.VOLUMES, code="volume-metadata-damaged", what=what, why=escape_text(fault), advice="", volume=volume)
 
 
 def _unused(volume: str, group: str) -> Problem:
-    what = f"volume {volume} says that it belongs to the volume group {escape_text(group)}, and what is on it is not used"
+    what = (
+        f"volume {volume} says that it belongs to the volume group {escape_text(group)}, and is not used; its bytes were read as raw space"
+    )
     why = "the newest description of the group does not know it, or it is there twice"
     return Problem(stage=Stage.VOLUMES, code="array-disk-unused", what=what, why=why, advice=_OTHER_TOOL, volume=volume)
 

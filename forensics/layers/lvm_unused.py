@@ -17,30 +17,11 @@ if TYPE_CHECKING:
 
 # Not the cache of a cached volume, which is read without it.
 _REFERENCES = ("thin_pool", "pool", "metadata", "data", "origin", "cow_store", "external_origin", "mirror_log")
-MOST_RUNS = 1024
-"""Runs of one disk that are told apart; behind them, all the rest is one."""
 
 
-def unused_runs(group: VolumeGroup, opened: Iterable[str], disk: GroupDisk, size: int) -> list[tuple[int, int]]:
-    """First byte and length of each run of the disk, in order.
-
-    Args:
-        group: the group.
-        opened: names of the volumes that could be opened.
-        disk: the disk.
-        size: its size in bytes.
-    """
-    runs: list[tuple[int, int]] = []
-    position = 0
-    for start, end in sorted(_used(group, _reached(group, opened), disk)):
-        if len(runs) >= MOST_RUNS:
-            break
-        if position < min(start, size):
-            runs.append((position, min(start, size) - position))
-        position = max(position, end)
-    if position < size:
-        runs.append((position, size - position))
-    return runs
+def used_ranges(group: VolumeGroup, opened: Iterable[str], disk: GroupDisk) -> list[tuple[int, int]]:
+    """(First byte, end) of each run of a disk that is part of the volumes with these names, in no order."""
+    return list(_used(group, _reached(group, opened), disk))
 
 
 def _reached(group: VolumeGroup, opened: Iterable[str]) -> list[LogicalVolume]:

@@ -1,14 +1,19 @@
-"""Linux software RAID (md), over all volumes of an exhibit. What is missing is computed where it can be, and said."""
+"""Linux software RAID (md), over all volumes of an exhibit. What is missing is computed where it can be, and said.
+
+What of a disk is no part of an array (metadata, bitmap, reserved space, the rest at its end) is raw space of its own. So is a disk that the
+array does without; one of a mirror holds a whole copy, and is listed by itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
 from forensics.layers.base import Derived, Locked, Unfolded
+from forensics.layers.disk_part import is_part, open_part, unused_parts
+from forensics.layers.md_disk import WITHOUT_COPIES, MdDisk
 from forensics.layers.md_superblock import has_superblock, read_superblock
-from forensics.layers.raid_component import Component
 from forensics.layers.raid_copies import LinearArray, MirroredArray, StripedArray, StripedMirrors
 from forensics.layers.raid_parity import LEVELS, ParityArray
 from forensics.layers.unit_source import UnitSource
@@ -24,13 +29,17 @@ if TYPE_CHECKING:
 
 _NAMES = {-1: "linear array", **{level: f"RAID {level} array" for level in (0, 1, 4, 5, 6, 10)}}
 _MAX_BYTES = 1 << 62
-_ADVICE = "give all disks of the array as images of one exhibit"
+_ADVICE_DISKS = "give all disks of the array as images of one exhibit"
+_ADVICE_TOOL = "put the array together with a tool that knows this kind, e.g. mdadm, on copies of the disks"
+_ADVICE_ARRAY = "compare it with the array: it may hold what was later changed or deleted there"
+_ALONE = "alone"
 
 
 class Md:
     """Arrays of Linux."""
 
     name = "md"
+    title = "md RAID member"
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the metadata may stand at the end
@@ -40,55 +49,52 @@ class Md:
     def unfold(self, members: Sequence[Member], credentials: tuple[Credential, ...]) -> Unfolded:  # noqa: ARG002
         """The arrays that the members make up."""
         derived: list[Derived] = []
+        rest: list[Derived] = []
         locked: list[Locked] = []
         problems: list[Problem] = []
-        arrays: dict[str, list[_Disk]] = {}
+        arrays: dict[str, list[MdDisk]] = {}
         for member in members:
             try:
                 block = read_superblock(member.source)
             except (ImageReadError, VolumeError) as error:
-                locked.append(_locked(member.volume, "md", escape_text(str(error)), "volume-not-read"))
+                locked.append(_locked(member.volume, "array of md", escape_text(str(error)), "volume-not-read"))
                 continue
-            arrays.setdefault(block.set_uuid, []).append(_Disk(member, block))
+            arrays.setdefault(block.set_uuid, []).append(MdDisk(member, block))
         for uuid, disks in arrays.items():
             chosen = _Chosen(disks)
             try:
                 made, source = chosen.derived(uuid), chosen.source()
             except VolumeError as error:
-                code = "volume-incomplete" if chosen.missing else "volume-not-read"
+                code = "volume-incomplete" if chosen.missing and not chosen.unread else "volume-not-read"
                 locked.extend(_locked(disk.member.volume, chosen.what, str(error), code) for disk in disks)
                 continue
             derived.append(replace(made, size=source.size))
+            rest.extend(part for disk in disks for part in chosen.parts(disk, made))
             problems.extend(chosen.problems(made))
-        return Unfolded(derived=tuple(derived), locked=tuple(locked), problems=tuple(problems))
+        # Arrays first: of two volumes with the same identifier in them, that of the array is taken before that of a disk alone.
+        return Unfolded(derived=(*derived, *rest), locked=tuple(locked), problems=tuple(problems))
 
     def open_derived(self, derived: Derived, members: Sequence[Member], credentials: tuple[Credential, ...]) -> ByteSource:  # noqa: ARG002
-        """The array's bytes."""
+        """The bytes of an array, of a mirror's disk by itself, or of a part of a disk."""
+        if is_part(derived):
+            return open_part(derived, members[0].source)
         try:
-            return _Chosen([_Disk(member, read_superblock(member.source)) for member in members]).source()
+            if derived.key == _ALONE:
+                return MdDisk(members[0], read_superblock(members[0].source)).copy()
+            return _Chosen([MdDisk(member, read_superblock(member.source)) for member in members]).source()
         except ImageReadError as error:
             message = f"the {derived.what} {derived.key} cannot be put together: {error}"
             raise VolumeError(message) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Disk:
-    member: Member
-    block: MdSuperblock
-
-    def component(self, size: int) -> Component:
-        block = self.block
-        used = min(block.data_size, size)
-        return Component(source=self.member.source, start=block.data_start, size=min(used, block.valid_size), bad=block.bad)
-
-
 class _Chosen:
     """Which disk takes which place of an array."""
 
-    def __init__(self, disks: list[_Disk]) -> None:
+    def __init__(self, disks: list[MdDisk]) -> None:
         self._all = disks
         self.newest = max(disks, key=lambda disk: disk.block.events).block
         self.what = _NAMES.get(self.newest.level, f"array of level {self.newest.level}")
+        self.unread = self.newest.unread or ("" if self.newest.level in _NAMES else f"an {self.what} is not read by this version")
         # The kernel takes a disk that misses one event, and throws out what misses more (md.c, super_1_validate).
         fresh = [disk for disk in disks if disk.block.events + 1 >= self.newest.events]
         self.roles = _by_role(fresh)
@@ -144,11 +150,8 @@ class _Chosen:
         block = self.newest
         disks = [self.roles.get(role) for role in range(block.disks)]
         there = [disk for disk in disks if disk is not None]
-        if block.unread:
-            raise VolumeError(block.unread)
-        if block.level not in _NAMES:
-            message = f"an array of level {block.level} is not read by this version"
-            raise VolumeError(message)
+        if self.unread:
+            raise VolumeError(self.unread)
         try:
             array = _array(block, disks, there)
         except VolumeError as error:
@@ -162,17 +165,44 @@ class _Chosen:
     def problems(self, made: Derived) -> list[Problem]:
         """What is to be known of disks that are not used, and of such that should not be."""
         found = []
-        for disk in self._all:
-            if disk not in self.roles.values():
-                away = disk.block.role is not None
-                why = f"it was written {disk.block.events} times, the array {self.newest.events}" if away else "it is a spare, or failed"
-                what = f"volume {disk.member.volume} belongs to the {made.what} {made.key}, and what is on it is not used"
-                found.append(_problem("array-disk-unused", what, why, disk.member.volume))
+        for disk in self._unused():
+            what = f"volume {disk.member.volume} belongs to the {made.what} {made.key}, which is put together without it; "
+            what += "its copy is listed by itself, without artifacts" if disk.is_mirror else "its bytes were read as raw space"
+            found.append(_problem("array-disk-unused", what, self._why_unused(disk), disk.member.volume))
         return found
 
+    def parts(self, disk: MdDisk, made: Derived) -> list[Derived]:
+        """What is to be read of a disk beside the array."""
+        volume, used = disk.member.volume, [disk.used()]
+        found = []
+        if disk in self._unused():
+            used = []
+            if disk.is_mirror:
+                copy = disk.copy()
+                used = [(disk.block.data_start, disk.block.data_start + copy.size)]
+                what = f"{made.what}, as this disk alone has it"
+                found.append(replace(made, parents=(volume,), key=_ALONE, what=what, size=copy.size, incomplete="", is_copy=True))
+        what = f"bytes of a disk that are not in the {made.what}"
+        return found + unused_parts(used, disk.member.source.size, layer=Md.name, volume=volume, name=made.name, what=what)
 
-def _by_role(disks: list[_Disk]) -> dict[int, _Disk]:
-    roles: dict[int, _Disk] = {}
+    def _unused(self) -> list[MdDisk]:
+        return [disk for disk in self._all if disk not in self.roles.values()]
+
+    def _why_unused(self, disk: MdDisk) -> str:
+        block = disk.block
+        if block.role is None:
+            return "it is a spare, or failed"
+        written = f"last at {disk.updated} by the machine's clock"
+        if block.events < self.newest.events:
+            return f"it was away when the array changed: it was written {block.events} times, the array {self.newest.events}, it {written}"
+        taker = self.roles[block.role].member.volume
+        return (
+            f"its place is taken by volume {taker}, which was written as often, {written}: one is a copy of the other, or they went apart"
+        )
+
+
+def _by_role(disks: list[MdDisk]) -> dict[int, MdDisk]:
+    roles: dict[int, MdDisk] = {}
     for disk in disks:
         role = disk.block.role
         if role is not None and (role not in roles or disk.block.events > roles[role].block.events):
@@ -181,9 +211,9 @@ def _by_role(disks: list[_Disk]) -> dict[int, _Disk]:
 
 
 def _array(
-    block: MdSuperblock, disks: list[_Disk | None], there: list[_Disk]
+    block: MdSuperblock, disks: list[MdDisk | None], there: list[MdDisk]
 ) -> LinearArray | StripedArray | MirroredArray | StripedMirrors | ParityArray:
-    if block.level in (-1, 0):
+    if block.level in WITHOUT_COPIES:
         if len(there) < len(disks):
             message = "each of its disks is needed, and not all are there"
             raise VolumeError(message)
@@ -203,15 +233,15 @@ def _array(
 
 
 def _problem(code: str, what: str, why: str, volume: str) -> Problem:
-    return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=_ADVICE, volume=volume)
+    return Problem(stage=Stage.VOLUMES, code=code, what=what, why=why, advice=_ADVICE_ARRAY, volume=volume)
 
 
 def _locked(volume: str, what: str, why: str, code: str) -> Locked:
     return Locked(
         volume=volume,
-        name=f"disk of an {what}" if what[0] in "aR" else f"disk of a {what}",
+        name=f"disk of {'an' if what.startswith('array') else 'a'} {what}",
         code=code,
         why=why,
-        advice=_ADVICE,
+        advice=_ADVICE_DISKS if code == "volume-incomplete" else _ADVICE_TOOL,
         encrypted=False,
     )

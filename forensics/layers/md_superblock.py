@@ -33,6 +33,7 @@ _ZERO_WORDS = 1024
 _ZERO_RESHAPES = 91
 _IN_SYNC, _FAULTY = 4, 1
 _NONE = 2**64 - 1
+_SECONDS = 2**40 - 1  # of a time; the upper 24 bits are microseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class MdSuperblock:
         set_uuid: the array's identifier, as mdadm writes it.
         role: the disk's place in the array; None for a spare, a journal, and a disk that was thrown out.
         events: how often the array's state was written; a disk with less than the others was away.
+        updated: when it was last written, by the clock of the machine, in seconds since 1970 UTC.
         data_start: where the array's bytes start on the disk.
         data_size: how many there are.
         component_size: how many of them an array with redundancy uses.
@@ -62,6 +64,7 @@ class MdSuperblock:
     chunk: int
     role: int | None
     events: int
+    updated: int
     data_start: int
     data_size: int
     component_size: int
@@ -134,7 +137,7 @@ def _folded(total: int) -> int:
 def _one(block: bytes, name: str, offset: int, source: ByteSource) -> MdSuperblock:
     fields = _ONE.unpack_from(block)
     _, _, features, _, uuid, title, _, level, layout, size, chunk, disks, reshape, start, data, at, recovery, number = fields[:18]
-    _, _, _, bad_sectors, bad_at, _, events, resync, _, roles = fields[18:]
+    _, _, _, bad_sectors, bad_at, updated, events, resync, _, roles = fields[18:]
     level = level - 2**32 if level >= 2**31 else level
     if at * SECTOR_BYTES != offset:
         message = f"its metadata states that it stands at sector {at}, and stands at {offset // SECTOR_BYTES}"
@@ -156,6 +159,7 @@ def _one(block: bytes, name: str, offset: int, source: ByteSource) -> MdSuperblo
             chunk=chunk * SECTOR_BYTES,
             role=role if role < _SPARE_ROLES and not features & _REPLACEMENT else None,
             events=events,
+            updated=updated & _SECONDS,
             data_start=start * SECTOR_BYTES,
             data_size=data * SECTOR_BYTES,
             component_size=size * SECTOR_BYTES,
@@ -198,6 +202,7 @@ def _zero(block: bytes, offset: int) -> MdSuperblock:
             chunk=words[65],
             role=place if is_in_place else None,
             events=high << 32 | low,
+            updated=words[32],
             data_start=0,
             data_size=offset,
             component_size=words[8] * 1024,

@@ -27,6 +27,7 @@ class Partitions:
     """Volumes that hold a partition table."""
 
     name = "partitions"
+    title = "partition table"
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape

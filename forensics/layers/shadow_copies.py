@@ -34,6 +34,7 @@ class ShadowCopies:
     """The shadow copies of a volume; the volume has its own filesystem, too."""
 
     name = "shadow copy"
+    title = "volume with shadow copies"
     consumes = False
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape

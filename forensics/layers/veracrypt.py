@@ -46,6 +46,7 @@ class VeraCrypt:
     """Volumes of VeraCrypt and TrueCrypt."""
 
     name = "VeraCrypt"
+    title = "VeraCrypt"
     consumes = True
 
     def recognises(self, head: bytes, member: Member) -> bool:  # noqa: ARG002 - the layer's shape
