@@ -38,7 +38,17 @@ class ImageNotFoundError(ImageError):
 
 
 class SegmentMissingError(ImageError):
-    """A segment of the image is missing, so the media is not whole. Fatal to the exhibit."""
+    """A segment of the image is missing, or a file that it needs, so the media is not whole. Fatal to the exhibit.
+
+    Attributes:
+        role: what the missing file is to it: "parent", "extent", …; "" for a segment.
+        wanted: the names, without folders, that it may have; none for a segment, or where it is known by an identifier alone.
+    """
+
+    def __init__(self, message: str, *, role: str = "", wanted: tuple[str, ...] = ()) -> None:
+        """`message` says what, where and what to do next."""
+        super().__init__(message)
+        self.role, self.wanted = role, wanted
 
 
 class UnsupportedImageError(ImageError):

@@ -19,7 +19,7 @@ from forensics.exhibit import shown
 from forensics.names import display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _DIGITS = re.compile(r"[0-9]{2,5}")
@@ -27,6 +27,7 @@ _LETTERS = re.compile(r"[a-z]{2,3}|[A-Z]{2,3}")
 _EWF = re.compile(r"[EeSs](?:[0-9]{2})")
 _EWF2 = re.compile(r"[Ee][Xx][0-9]{2}|[Ee][XYZxyz][A-Za-z]{2}")
 _L01 = re.compile(r"[Ll][0-9]{2}|[Ll][A-Za-z]{2}")
+_NUMBERED_L01 = re.compile(r"[Ll][0-9]{2}")
 _LX01 = re.compile(r"[Ll][Xx][0-9]{2}|[Ll][XYZxyz][A-Za-z]{2}")
 _AD1 = re.compile(r"[Aa][Dd]([1-9][0-9]{0,4})")
 _EWF_LATER = re.compile(r"[E-Ze-z][A-Za-z][A-Za-z]")
@@ -34,6 +35,26 @@ _ALPHABET = 26
 _LAST_NUMBER = 99
 _MAX_SEGMENTS = 99 + 22 * 26 * 26
 _MAX_L01_SEGMENTS = 99 + 26 * 26
+
+
+def companions(name: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Which of the other files of a folder are named as segments of the same set as the file.
+
+    Numbered extensions alone count (.001, .E01, .Ex01, .L01, .Lx01, .ad1) and, behind .E99 and its like, those of three letters.
+    """
+    stem, _, extension = name.rpartition(".")
+    family = next((one for one in (_DIGITS, _EWF, _EWF2, _NUMBERED_L01, _LX01, _AD1) if stem and one.fullmatch(extension)), None)
+    if family is None:
+        return ()
+    alike = [other for other in others if other != name and other.rpartition(".")[0] == stem]
+    same = [one for one in alike if family.fullmatch(one.rpartition(".")[2]) and (family is _AD1 or len(one) == len(name))]
+    if family is _EWF:  # E01 and S01 are two images
+        same = [one for one in same if one[len(stem) + 1].upper() == extension[0].upper()]
+    if family is _DIGITS and not any(int(one.rpartition(".")[2]) in (0, 1) for one in (name, *same)):
+        return ()  # a year, a version
+    if family in (_EWF, _NUMBERED_L01) and any(one.endswith("99") for one in same):
+        same += [one for one in alike if _EWF_LATER.fullmatch(one.rpartition(".")[2])]
+    return tuple(sorted(same))
 
 
 def split_raw_set(path: Path) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:

@@ -11,16 +11,19 @@ from forensics.boundary import attempt
 from forensics.content import iter_blocks
 from forensics.errors import ImageReadError, StreamReadError
 from forensics.expansion.encrypted_container import EncryptedContainer
-from forensics.expansion.walk import SEPARATOR, Content, expand
+from forensics.expansion.walk import SEPARATOR, Content, expand, opener_of
 from forensics.filesystems.base import Recovery, StreamAddress
 from forensics.filesystems.raw_space import RangeStream
 from forensics.names import display_path
 from forensics.readable import BLOCK_BYTES
 from forensics.rule_externals import Externals
 from pipelines.inside import OPENERS, address_chain, take_copy
+from pipelines.siblings import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
 
     from forensics.content import ContentReader
     from forensics.credentials import Credential
@@ -72,8 +75,11 @@ def container_of(row: dict[str, Any]) -> tuple[Any, ...] | None:
 class MemberWalk:
     """Goes once through a container, and gives those of its members that are asked for."""
 
-    def __init__(self, contents: ContentReader, credentials: tuple[Credential, ...], bounds: Bounds) -> None:
-        self._contents, self._credentials, self._bounds = contents, credentials, bounds
+    def __init__(
+        self, contents: ContentReader, credentials: tuple[Credential, ...], bounds: Bounds, listing: Callable[[], pa.Table]
+    ) -> None:
+        """`listing` gives the rows of `entries` of the run, for what lies beside a disk image inside it."""
+        self._contents, self._credentials, self._bounds, self._listing = contents, credentials, bounds, listing
 
     def read(self, rows: Sequence[dict[str, Any]], tree: VolumeTree, take: Callable[[int, Iterator[bytes]], None]) -> tuple[Problem, ...]:
         """Calls `take` for each member found again, with its place in `rows` and its bytes; for those not found, not.
@@ -90,7 +96,12 @@ class MemberWalk:
             container = Content(file=file, size=content.size, head=content.head(), mime_type=result.mime_type, name=name)
             finder = _Finder(rows, self._contents, take)
             openers = (*OPENERS, EncryptedContainer())
-            return tuple(expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=openers))
+            opener = opener_of(container, openers)
+            if opener is not None:
+                outermost = {**rows[0], "path": rows[0]["path"].split(_SEPARATOR, 1)[0], "path_bytes": None}
+                opener = beside(opener, outermost, tree.reader(rows[0]["volume"]), self._listing)
+            found = expand(container, finder.take, bounds=self._bounds, credentials=self._credentials, openers=openers, outermost=opener)
+            return tuple(found)
 
 
 def not_found(row: dict[str, Any], problems: Sequence[Problem]) -> StreamReadError:

@@ -22,13 +22,15 @@ from forensics.disks import Disks, open_disks
 from forensics.errors import ForensicsError
 from forensics.expansion.bounds import Bounds
 from forensics.names import escape_text
+from forensics.schema import ENTRIES
 from forensics.survey import survey
 from forensics.volume_tree import VolumeTree
 from pipelines.case import iter_finished_runs
 from pipelines.content_source import SELECT_PLACED, WITHOUT_CARVED, MemberWalk, container_of, not_found, open_content
 from pipelines.errors import PipelineError
 from pipelines.query import query_run
-from pipelines.tables import write_atomically
+from pipelines.siblings import COLUMNS
+from pipelines.tables import read_table, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,7 +94,10 @@ def extract(case: Case, run: str | None, selection: Selection, *, evidence: Evid
             found = survey(disks, spool=spool, credentials=evidence.credentials, forced=readers)
             tree = VolumeTree(disks, evidence.credentials, spool, found.nodes)
             walk = MemberWalk(
-                ContentReader(rules=None, spool=spool), evidence.credentials, Bounds(**document.get("files inside files", {}))
+                ContentReader(rules=None, spool=spool),
+                evidence.credentials,
+                Bounds(**document.get("files inside files", {})),
+                lambda: read_table(folder / "tables", ENTRIES.name, COLUMNS),
             )
             writer = _Writer(target, tree, walk)
             writer.write(rows)

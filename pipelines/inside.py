@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from forensics.errors import Problem, Stage
 from forensics.expansion.base import END_BYTES
 from forensics.expansion.bounds import ExpansionLimitError
@@ -22,6 +24,7 @@ from forensics.filesystems.base import Kind, Recovery
 from forensics.names import display_path, escape_text
 from pipelines.content_rows import EMPTY_ROW, NOTHING, content_columns, hit_rows, place_of
 from pipelines.listing import time_columns
+from pipelines.siblings import beside
 from pipelines.space import NOWHERE
 
 if TYPE_CHECKING:
@@ -47,6 +50,8 @@ def look_inside(batch: Batch, row: dict[str, Any], result: ContentResult, conten
     opener = choose(openers, head=head, end=end, mime_type=result.mime_type, name=name)
     if opener is None:
         return
+    listing = context.work / "listings" / f"{row['volume']}.arrow"
+    opener = beside(opener, row, batch.exhibit.reader(row["volume"]), lambda: pa.ipc.open_file(pa.memory_map(str(listing))).read_all())
     before = batch.containers.unopened
     with content.open() as file:
         container = Content(file=file, size=content.size, head=head, mime_type=result.mime_type, name=name)

@@ -118,7 +118,7 @@ class Beside:
                 if matches(file):
                     return file
                 self._drop(file)
-        raise _missing(reference)
+        raise _missing(reference, is_named=False)
 
     def release(self) -> None:
         """Closes what was opened here."""
@@ -227,9 +227,11 @@ def _refused(reference: Reference, name: str, what: str) -> UnsupportedImageErro
     return UnsupportedImageError(f"{shown(reference.by.path)}: names the {reference.role} '{told(name)}', {what}; {_OUTSIDE}")
 
 
-def _missing(reference: Reference) -> SegmentMissingError:
+def _missing(reference: Reference, *, is_named: bool = True) -> SegmentMissingError:
     name = reference.names[0]
     where = "which does not lie beside it" if not _SEPARATOR.search(name) else f"and no file of that name lies beside it ({_OUTSIDE})"
     return SegmentMissingError(
-        f"{shown(reference.by.path)}: needs the {reference.role} '{told(name)}', {where}; put it into the same folder"
+        f"{shown(reference.by.path)}: needs the {reference.role} '{told(name)}', {where}; put it into the same folder",
+        role=reference.role,
+        wanted=tuple(dict.fromkeys(_last_component(reference, name) for name in reference.names)) if is_named else (),
     )

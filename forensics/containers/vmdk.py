@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from forensics.containers.beside import Reference
 from forensics.containers.kinds import identify
 from forensics.containers.lineage import Underlay, size_problems
-from forensics.containers.vmdk_descriptor import read_descriptor
+from forensics.containers.vmdk_descriptor import MAX_DESCRIPTOR_BYTES, names_in_descriptor, read_descriptor
 from forensics.containers.vmdk_extents import FLAT, SPARSE, ZERO, ExtentReader, ZeroReader, extent_reader, sparse_header, sparse_reader
 from forensics.errors import ImageError, Problem, Stage, UnsupportedImageError
 from forensics.exhibit import Container, shown
@@ -44,9 +44,9 @@ def open_disk(file: SourceFile, lineage: Lineage) -> Media:
         return _open_extents(file, read_descriptor(file, 0, file.size), lineage)
     header = sparse_header(file)
     descriptor = read_descriptor(file, header.descriptor_at, header.descriptor_size)
-    if header.descriptor_size == 0 or len(descriptor.extents) > 1:
+    if len(descriptor.extents) != 1:  # none where there is no descriptor inside, or where QEMU left its room empty
         # Without its descriptor nobody knows whether what it does not hold is zeros, or lies in a parent or in the other extents.
-        message = f"{shown(file.path)}: is one extent of a VMDK; give the descriptor file that lists it"
+        message = f"{shown(file.path)}: is one extent of a larger VMDK, not a disk by itself; {_whole_of(file, lineage)}"
         raise UnsupportedImageError(message)
     parent = _open_parent(file, descriptor, header.size, lineage)
     underlay = Underlay(parent, header.size) if parent else None
@@ -57,6 +57,19 @@ def open_disk(file: SourceFile, lineage: Lineage) -> Media:
         reader=sparse_reader(file, header, underlay, lineage.cache_bytes),
         problems=_problems(file, descriptor, header.size, parent),
     )
+
+
+def _whole_of(file: SourceFile, lineage: Lineage) -> str:
+    """What to give instead of one extent: the descriptor beside it that lists it, by its name."""
+
+    def lists(other: SourceFile) -> bool:
+        return other.size <= MAX_DESCRIPTOR_BYTES and file.path.name in names_in_descriptor(other.read_at(0, other.size))
+
+    try:
+        found = lineage.beside.find(Reference(by=file, role="descriptor", names=(file.path.name,)), lists)
+    except ImageError:
+        return "give the descriptor file that lists it (text, *.vmdk), which does not lie beside it"
+    return f"give the descriptor file that lists it: {found.name}"
 
 
 def _is_descriptor(file: SourceFile) -> bool:

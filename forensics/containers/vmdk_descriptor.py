@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from forensics.exhibit import SourceFile
 
 SECTOR_BYTES = 512
-_MAX_DESCRIPTOR_BYTES = 1024 * 1024
+_START = b"# Disk Descriptor"
+MAX_DESCRIPTOR_BYTES = 1024 * 1024
 _MAX_EXTENTS = 1024
 _MAX_DISK_BYTES = 1 << 60
 _NO_PARENT = 0xFFFF_FFFF
@@ -64,7 +65,7 @@ def read_descriptor(file: SourceFile, at: int, length: int) -> Descriptor:
     Raises:
         ImageError: a line that states an extent cannot be read, or there are too many.
     """
-    raw = file.read_at(at, min(length, _MAX_DESCRIPTOR_BYTES)).split(b"\0", 1)[0]
+    raw = file.read_at(at, min(length, MAX_DESCRIPTOR_BYTES)).split(b"\0", 1)[0]
     lines = [line.strip() for line in _decoded(raw).splitlines()]
     settings = {found[1]: found[2].strip() for line in lines if (found := _SETTING.fullmatch(line))}
     parent = _hexadecimal(settings.get("parentCID", ""))
@@ -76,6 +77,14 @@ def read_descriptor(file: SourceFile, at: int, length: int) -> Descriptor:
         parent_identifier=_identifier(settings.get("ddb.uuid.parent", "")),
         extents=_extents(file, lines),
     )
+
+
+def names_in_descriptor(raw: bytes) -> frozenset[str]:
+    """The names of the extents that a descriptor file with these bytes lists; none if it is no descriptor file."""
+    if not raw.startswith(_START):
+        return frozenset()
+    lines = [line.strip() for line in _decoded(raw.split(b"\0", 1)[0]).splitlines()]
+    return frozenset(found[3] for line in lines if (found := _EXTENT.match(line)) and found[3])
 
 
 def _decoded(raw: bytes) -> str:

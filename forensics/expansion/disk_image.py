@@ -1,13 +1,13 @@
 """A disk image inside a file — a virtual machine's disk, an installation medium, an acquired image — whose files are its members.
 
-The image is opened from a file under a name of ours in an empty folder, so that nothing it names can be found beside it: an image that
-needs another file is a problem that says so. Its free space is not listed; the image as a whole was read as any content.
+The image is opened in a folder of ours. What it needs and what lies beside it in the evidence is put there too, where that is known:
+for a file of the exhibit's own filesystems, not for one inside another container. What is not there is a problem that says so. Its free
+space is not listed; the image as a whole was read as any content.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from forensics.boundary import attempt
 from forensics.content import iter_blocks
-from forensics.disks import open_disks
 from forensics.errors import ArchiveError, ForensicsError, Problem, StreamReadError
 from forensics.expansion.base import Member
+from forensics.expansion.image_folder import ImageFolder
 from forensics.expansion.image_kinds import begins_like_image, ends_like_image
 from forensics.filesystems.base import WALL_CLOCK, Content, Entry, ListingLimits, Recovery
 from forensics.survey import survey
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from forensics.credentials import Credential
     from forensics.disks import Disks
+    from forensics.expansion.image_folder import Siblings
     from forensics.filesystems.base import FilesystemReader, StreamAddress
 
 _LIMITS = ListingLimits(orphans=100_000, orphan_bytes=1 << 40, attributes=True)
@@ -38,6 +39,10 @@ class DiskImage:
     """The opener of disk images."""
 
     name = "disk image"
+
+    def __init__(self, siblings: Siblings | None = None) -> None:
+        """`siblings` are the files beside the image in the evidence; None where it is opened by itself."""
+        self._siblings = siblings
 
     def recognises(self, head: bytes, mime_type: str, name: str) -> bool:
         """Whether a content begins like a container or a filesystem."""
@@ -55,13 +60,10 @@ class DiskImage:
         """
         del size
         with tempfile.TemporaryDirectory(prefix="image-", dir=_folder_of(file)) as folder:
-            path = Path(folder) / f"image{_safe_suffix(name)}"
-            _place(file, path)
-            try:
-                disks = open_disks((path,))
-            except ForensicsError as error:
-                raise ArchiveError(str(error).replace(str(path), name)) from error
-            with disks:
+            opened = ImageFolder(Path(folder), name, self._siblings)
+            if opened.is_part():
+                return  # its files come with those of the file through which it is opened
+            with opened.open(file) as disks:
                 yield from _members(disks, Path(folder), credentials)
 
 
@@ -125,26 +127,3 @@ def _folder_of(file: BinaryIO) -> str | None:
     """The folder that the file lies in, if it has a name: a copy there may be no copy at all."""
     name = getattr(file, "name", None)
     return os.path.dirname(name) if isinstance(name, str) else None  # noqa: PTH120 - of a name as it is
-
-
-def _place(file: BinaryIO, path: Path) -> None:
-    """Puts the file's bytes under the path: as a second name of one file where that can be."""
-    name = getattr(file, "name", None)
-    try:
-        if isinstance(name, str):
-            path.hardlink_to(name)
-            return
-    except OSError:  # another filesystem, or one without hard links
-        pass
-    file.seek(0)
-    try:
-        with path.open("wb") as copy:
-            shutil.copyfileobj(file, copy, 1 << 20)
-    except OSError as error:
-        message = f"no room for a temporary copy of the disk image: {error.strerror}"
-        raise ArchiveError(message) from error
-
-
-def _safe_suffix(name: str) -> str:
-    """The name's ending where it is one that a reader goes by; another one could promise what the bytes are not."""
-    return next((ending for ending in (".dmg", ".vhd") if name.lower().endswith(ending)), "")
