@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forensics.errors import ImageReadError, Problem, Stage, VolumeError
@@ -27,6 +27,7 @@ _ALL_DISKS = "give all disks of the volume group as images of one exhibit"
 _OTHER_TOOL = "read the volume with a tool that knows this kind, e.g. lvm2 on a copy"
 _POOLS = ("thin-pool", "cache-pool", "vdo-pool")  # they hold other volumes, and are none themselves
 _UNUSED = "space of a volume group that no logical volume has"
+_UNMAPPED = "unmapped:"
 _NANOSECONDS = 1_000_000_000
 
 
@@ -50,9 +51,10 @@ class Lvm:
             made, more = found.unfold()
             derived.extend(made)
             problems.extend(more)
-            if made:
-                unused.extend(found.unused({one.key for one in made}))
-            if not made:
+            if made or not (found.group.volumes or found.group.faults):
+                opened = {one.key for one in made}
+                unused.extend((*found.unmapped(opened), *found.unused(opened)))
+            else:
                 why = f"no logical volume of the group {escape_text(found.group.name)} is there that could be read"
                 locked.extend(_locked(one.volume, why, "volume-incomplete") for one in found.members)
         return Unfolded(derived=(*derived, *unused), locked=tuple(locked), problems=tuple(problems))
@@ -65,6 +67,8 @@ class Lvm:
         try:
             for found in groups:
                 for volume in found.group.volumes.values():
+                    if derived.key == _UNMAPPED + volume.identifier:
+                        return found.open_unmapped(volume, {one.key for one in found.unfold()[0]})
                     if volume.identifier == derived.key:
                         return found.open(volume)[0]
         except ImageReadError as error:
@@ -82,17 +86,37 @@ class _Group:
     members: list[Member]
     disks: dict[str, Member]
 
-    def open(self, volume: LogicalVolume) -> tuple[ByteSource, set[str]]:
-        """A volume, and the names of the disks that it lacks.
+    def open(self, volume: LogicalVolume) -> tuple[ByteSource, GroupVolumes]:
+        """A volume, and what it was opened with, which knows what it lacks.
 
         Raises:
             VolumeError: it cannot be put together.
             ImageReadError: what says how cannot be read.
         """
-        volumes = GroupVolumes(self.group, {name: member.source for name, member in self.disks.items()})
+        volumes = self._volumes()
         snapshot = self._snapshot(volume)
         source = volumes.open(volume.name) if snapshot is None else volumes.open_snapshot(snapshot.segments[0])
-        return source, volumes.missing
+        return source, volumes
+
+    def open_unmapped(self, pool: LogicalVolume, opened: set[str]) -> ByteSource:
+        """What of a thin pool no volume with one of these identifiers maps; all of its data where its map is damaged.
+
+        Raises:
+            VolumeError: it cannot be put together.
+            ImageReadError: what says how cannot be read.
+        """
+        volumes = self._volumes()
+        try:
+            return volumes.open_unmapped(pool.name, self._thin(pool, opened))
+        except (VolumeError, ImageReadError):
+            return volumes.open(pool.segments[0].text("pool"))
+
+    def _thin(self, pool: LogicalVolume, opened: set[str]) -> list[LogicalVolume]:
+        every = (volume for volume in self.group.volumes.values() if volume.identifier in opened)
+        return [volume for volume in every if any(segment.text("thin_pool") == pool.name for segment in volume.segments)]
+
+    def _volumes(self) -> GroupVolumes:
+        return GroupVolumes(self.group, {name: member.source for name, member in self.disks.items()})
 
     def unfold(self) -> tuple[list[Derived], list[Problem]]:
         """What can be opened, and what was wrong."""
@@ -107,13 +131,25 @@ class _Group:
             problems.append(self._unread(name, fault, "volume-not-read", _OTHER_TOOL))
         for volume in self._shown():
             try:
-                source, missing = self.open(volume)
+                source, volumes = self.open(volume)
             except (VolumeError, ImageReadError) as error:
                 code, advice = ("volume-incomplete", _ALL_DISKS) if lacking else ("volume-not-read", _OTHER_TOOL)
                 problems.append(self._unread(volume.name, str(error), code, advice))
                 continue
-            derived.append(self._derived(volume, source.size, missing))
+            derived.append(self._derived(volume, source.size, volumes.missing))
+            problems.extend(self._behind(volume, cache) for cache in sorted(volumes.unread_caches))
         return derived, problems
+
+    def unmapped(self, opened: set[str]) -> list[Derived]:
+        """Of each thin pool, what none of the volumes with these identifiers maps. A pool of which there is none is unused space."""
+        found = []
+        for pool in self.group.volumes.values():
+            if pool.type == "thin-pool" and self._thin(pool, opened):
+                size = self.open_unmapped(pool, opened).size
+                made = self._derived(pool, size, set())
+                what = "blocks of a thin pool that no volume has, one after the other"
+                found.append(replace(made, key=_UNMAPPED + pool.identifier, what=what, is_gap=True))
+        return [one for one in found if one.size]
 
     def unused(self, opened: set[str]) -> list[Derived]:
         """The parts of the group's disks that none of the volumes with these identifiers has."""
@@ -157,6 +193,16 @@ class _Group:
             size=size,
             created=volume.created * _NANOSECONDS if is_snapshot else None,
             incomplete=f"disks of its volume group are missing: {escape_text(', '.join(sorted(missing)))}" if missing else "",
+        )
+
+    def _behind(self, volume: LogicalVolume, cache: str) -> Problem:
+        name = escape_text(f"{self.group.name}/{volume.name}")
+        what = f"the logical volume {name} was read from its origin alone; what is listed may be older than what its cache holds"
+        why = (
+            f"its cache {escape_text(cache)} may hold what was not yet written back, and is not put in its place; it was read as raw space"
+        )
+        return self._problem(
+            "volume-cache-not-read", what, why, "flush the cache on a copy of the disks (lvconvert --uncache), and compare"
         )
 
     def _unread(self, name: str, why: str, code: str, advice: str) -> Problem:

@@ -11,18 +11,24 @@ import struct
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from forensics.block_cache import BlockCache
 from forensics.errors import ImageReadError, VolumeError
 from forensics.layers.unit_source import read_exactly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
     from forensics.source import ByteSource
 
 SECTOR_BYTES = 512
 _MAGIC = 27022010
 _SUPERBLOCK = struct.Struct("<IIQ16sQIIQQ128s128sQQIIQ")
 _NODE = struct.Struct("<IIQIIII")
-_INTERNAL, _LEAF = 1, 2
+_LEAF = 2
 _VALUE_BYTES = 8
 _MAX_DEPTH = 32
 _BLOCK_SIZES = range(512, (1 << 30) + 1)
@@ -73,23 +79,55 @@ class ThinPool:
     def _lookup(self, root: int, key: int) -> int | None:
         at = root
         for _ in range(_MAX_DEPTH):
-            node = self._nodes.get(at)
-            if node is None:
-                node = read_exactly(self._metadata, at * self._node, self._node)
-                self._nodes.put(at, node)
-            _, flags, number, count, most, size, _ = _NODE.unpack_from(node)
-            if number != at or size != _VALUE_BYTES or count > most or _NODE.size + most * 2 * _VALUE_BYTES > self._node:
-                break
-            keys = struct.unpack_from(f"<{count}Q", node, _NODE.size)
+            is_leaf, keys, values = self._entries(at)
             place = bisect_right(keys, key) - 1
             if place < 0:
                 return None
-            value = int(struct.unpack_from("<Q", node, _NODE.size + (most + place) * _VALUE_BYTES)[0])
-            if flags & _LEAF:
-                return value if keys[place] == key else None
-            at = value
-        message = f"the metadata of the thin pool are damaged at block {at}"
-        raise ImageReadError(message)
+            if is_leaf:
+                return values[place] if keys[place] == key else None
+            at = values[place]
+        raise _damaged(at)
+
+    def unmapped(self, devices: Iterable[int]) -> list[tuple[int, int]]:
+        """First byte and length of each run of the data that none of these devices maps, in order.
+
+        Raises:
+            VolumeError: the pool does not know one of them.
+            ImageReadError: the metadata cannot be read.
+        """
+        waiting = [self.device(number) for number in devices]
+        seen = set(waiting)  # snapshots share what they have in common, and damaged metadata may lead in circles
+        found: list[NDArray[np.int64]] = []
+        while waiting:
+            is_leaf, _, values = self._entries(waiting.pop())
+            if is_leaf:
+                found.append((np.array(values, dtype=np.uint64) >> _TIME_BITS).astype(np.int64))
+                continue
+            below = [at for at in dict.fromkeys(values) if at not in seen]
+            seen.update(below)
+            waiting.extend(below)
+        total = self._data.size // self.block
+        mapped = np.unique(np.concatenate((*found, np.zeros(0, dtype=np.int64))))
+        edges = np.concatenate(([-1], mapped[mapped < total], [total]))
+        free = np.flatnonzero(np.diff(edges) > 1)
+        return [((int(edges[at]) + 1) * self.block, (int(edges[at + 1] - edges[at]) - 1) * self.block) for at in free]
+
+    def _entries(self, at: int) -> tuple[bool, tuple[int, ...], tuple[int, ...]]:
+        """Whether a node is a leaf, its keys in order, and the value of each."""
+        node = self._nodes.get(at)
+        if node is None:
+            node = read_exactly(self._metadata, at * self._node, self._node)
+            self._nodes.put(at, node)
+        _, flags, number, count, most, size, _ = _NODE.unpack_from(node)
+        if number != at or size != _VALUE_BYTES or count > most or _NODE.size + most * 2 * _VALUE_BYTES > self._node:
+            raise _damaged(at)
+        keys = struct.unpack_from(f"<{count}Q", node, _NODE.size)
+        values = struct.unpack_from(f"<{count}Q", node, _NODE.size + most * _VALUE_BYTES)
+        return bool(flags & _LEAF), keys, values
+
+
+def _damaged(at: int) -> ImageReadError:
+    return ImageReadError(f"the metadata of the thin pool are damaged at block {at}")
 
 
 class ThinVolume:

@@ -19,7 +19,7 @@ from forensics.layers.raid_parity import ParityArray
 from forensics.layers.unit_source import UnitSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from forensics.layers.lvm_group import LogicalVolume, LvSegment, VolumeGroup
     from forensics.layers.raid_component import Array
@@ -39,7 +39,7 @@ _MIRRORED = ("mirror", "raid1")
 _STRIPED_MIRRORS = ("raid10", "raid10_near")
 _RAID_HEAD = struct.Struct("<4s4xII3Q")  # dm_raid_superblock: magic, devices, position, events, failed, recovered up to
 _RAID_MAGIC = b"DmRd"
-_UNSAFE_CACHES = ("writeback", "")
+_SAFE_CACHES = ("writethrough", "passthrough")  # what is written goes to the origin, too
 
 
 class GroupVolumes:
@@ -51,7 +51,9 @@ class GroupVolumes:
         self._open: list[str] = []
         self._opened: dict[str, ByteSource] = {}
         self.missing: set[str] = set()
-        """Names of the disks that were asked for since this was last emptied, and are not there."""
+        """Names of the disks that were asked for, and are not there."""
+        self.unread_caches: set[str] = set()
+        """Names of caches that may hold what the volumes opened do not show."""
 
     def open(self, name: str) -> ByteSource:
         """The volume of that name.
@@ -104,6 +106,7 @@ class GroupVolumes:
             "raid0_meta": self._striped,
             "thin": self._thin,
             "cache": self._cached,
+            "writecache": self._cached,
             "zero": lambda one: _Nothing(one.size),
             "error": lambda one: MissingBytes(one.size, "it is an error by definition"),
             **dict.fromkeys((*_MIRRORED, *_STRIPED_MIRRORS, *_PARITY), self._raid),
@@ -180,25 +183,42 @@ class GroupVolumes:
         return usable
 
     def _thin(self, segment: LvSegment) -> ByteSource:
-        pool = self._group.volumes.get(segment.text("thin_pool"))
-        if pool is None or pool.type != "thin-pool":
-            message = "its thin pool is not there"
-            raise VolumeError(message)
+        pool, _ = self._thin_pool(segment.text("thin_pool"))
         if segment.text("merge"):
             message = "a snapshot was being merged into it when it was stopped, which is not read by this version"
             raise VolumeError(message)
-        metadata, data = (self.open(pool.segments[0].text(key)) for key in ("metadata", "pool"))
         origin = self.open(segment.text("external_origin")) if segment.text("external_origin") else None
-        volume = ThinVolume(ThinPool(metadata, data), segment.number("device_id"), size=segment.size, origin=origin)
+        volume = ThinVolume(pool, segment.number("device_id"), size=segment.size, origin=origin)
         return _source(volume, segment.size)
 
-    def _cached(self, segment: LvSegment) -> ByteSource:
-        """The origin of a cached volume, where the cache holds nothing newer."""
-        pool = self._group.volumes.get(segment.text("cache_pool"))
-        mode = segment.text("cache_mode") or (pool.segments[0].text("cache_mode") if pool is not None else "")
-        if mode in _UNSAFE_CACHES:
-            message = "its cache may hold what its origin does not yet, and is not read by this version"
+    def open_unmapped(self, pool: str, volumes: Iterable[LogicalVolume]) -> ByteSource:
+        """The blocks of a thin pool that none of these volumes maps, one after the other: those of removed volumes, of earlier contents.
+
+        Raises:
+            VolumeError: the pool or a volume cannot be put together.
+            ImageReadError: its metadata cannot be read.
+        """
+        found, data = self._thin_pool(pool)
+        devices = [one.number("device_id") for volume in volumes for one in volume.segments if one.text("thin_pool") == pool]
+        runs = LinearArray([Component(source=data, start=start, size=size) for start, size in found.unmapped(devices)])
+        return _source(runs, runs.size)
+
+    def _thin_pool(self, name: str) -> tuple[ThinPool, ByteSource]:
+        """A pool, and its data."""
+        pool = self._group.volumes.get(name)
+        if pool is None or pool.type != "thin-pool":
+            message = "its thin pool is not there"
             raise VolumeError(message)
+        metadata, data = (self.open(pool.segments[0].text(key)) for key in ("metadata", "pool"))
+        return ThinPool(metadata, data), data
+
+    def _cached(self, segment: LvSegment) -> ByteSource:
+        """The origin of a cached volume; notes the cache, where it may hold what the origin does not yet."""
+        cache = segment.text("cache_pool") or segment.text("writecache")
+        pool = self._group.volumes.get(cache)
+        mode = segment.text("cache_mode") or (pool.segments[0].text("cache_mode") if pool is not None else "")
+        if segment.type == "writecache" or mode not in _SAFE_CACHES:
+            self.unread_caches.add(cache)
         return self.open(segment.text("origin"))
 
     def _parts(self, segment: LvSegment) -> list[tuple[ByteSource, int]]:

@@ -7,6 +7,8 @@ References:
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from forensics.errors import VolumeError
@@ -29,21 +31,21 @@ class LinearArray:
 
     def __init__(self, disks: Sequence[Component], *, chunk: int = 0) -> None:
         """Of each component, only whole chunks count if `chunk` is not 0; bytes."""
-        self._runs: list[tuple[int, int, Component]] = []
-        self.size = 0
-        for disk in disks:
-            used = disk.size - disk.size % chunk if chunk else disk.size
-            self._runs.append((self.size, self.size + used, disk))
-            self.size += used
+        self._disks = disks
+        self._ends = list(accumulate(disk.size - disk.size % chunk if chunk else disk.size for disk in disks))
+        self.size = self._ends[-1] if disks else 0
 
     def read(self, offset: int, length: int) -> bytes:
         """See Array."""
-        end = offset + length
-        return b"".join(
-            disk.read(max(offset, first) - first, min(end, last) - max(offset, first))
-            for first, last, disk in self._runs
-            if first < end and offset < last
-        )
+        parts = []
+        number = bisect_right(self._ends, offset)
+        while length > 0:
+            piece = min(length, self._ends[number] - offset)
+            if piece:
+                first = self._ends[number - 1] if number else 0
+                parts.append(self._disks[number].read(offset - first, piece))
+            offset, length, number = offset + piece, length - piece, number + 1
+        return b"".join(parts)
 
 
 class StripedArray:

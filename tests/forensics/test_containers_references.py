@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from open_files import can_be_listed, left_open, open_files
 from virtual_disks import (
     CLUSTER,
     NOTHING,
@@ -38,6 +38,7 @@ from forensics.image import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 PARENT = bytes(range(16))
 LINK = {"parent_linkage": "{00000000-0000-0000-0000-000000000001}"}
@@ -259,15 +260,15 @@ def test_a_chain_of_the_stated_depth_is_read_and_a_deeper_one_refused(tmp_path: 
         open_image(tmp_path / f"{MAX_LAYERS}.qcow2")
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not list open files")
+@can_be_listed
 def test_a_chain_that_is_refused_leaves_no_file_open(tmp_path: Path) -> None:
     laid(tmp_path, "base.qcow2", qcow2(bytes(CLUSTER))[:1000])
     laid(tmp_path, "middle.qcow2", qcow2(bytes(CLUSTER), backing=b"base.qcow2"))
     path = laid(tmp_path, "top.qcow2", qcow2(bytes(CLUSTER), backing=b"middle.qcow2"))
-    before = os.listdir("/proc/self/fd")  # noqa: PTH208 - numbers, not paths
+    before = open_files()
     with pytest.raises(ImageError, match=r"base\.qcow2: is cut off"):
         open_image(path)
-    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+    assert not left_open(before)
 
 
 @pytest.mark.parametrize(

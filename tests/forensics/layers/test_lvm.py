@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_members import Bytes, FileBytes, disk, kernel_made, members, opened, recognised, sha256
+from layer_members import SECTOR, Bytes, FileBytes, disk, kernel_made, members, opened, recognised, sha256
 
 from forensics.errors import ImageReadError, VolumeError
 from forensics.layers.lvm import Lvm
@@ -62,7 +62,7 @@ def test_every_logical_volume_is_what_the_kernel_shows() -> None:
 
 
 def _unused(found: list[Member]) -> list[Any]:
-    return [one for one in Lvm().unfold(found, ()).derived if one.is_gap]
+    return [one for one in Lvm().unfold(found, ()).derived if one.key.startswith("unused:")]
 
 
 def test_what_no_volume_has_is_as_much_as_the_group_counts_as_free() -> None:
@@ -111,6 +111,74 @@ def test_bytes_that_no_volume_has_are_read_and_are_in_none() -> None:
         source = Lvm().open_derived(one, parent, ())
         holding += b"nobody should find this" in source.read_at(0, source.size)
     assert holding == marked
+
+
+_POOL_BLOCK = 65536  # the text of the group: chunk_size = 128 sectors
+
+
+@pytest.mark.parametrize(
+    ("gone", "blocks"),
+    [
+        # By thin_dump 0.9.0 of the pool's metadata: device 1 maps data blocks 0, 1, 5 to 15 and 27 to 29; 2 maps 16 to 26; 3 maps 0 to 15.
+        ((), (30, 31)),
+        (("thin2",), (*range(16, 27), 30, 31)),
+        (("thin1", "tsnap"), (*range(16), *range(27, 32))),
+    ],
+)
+def test_blocks_of_a_thin_pool_that_no_volume_maps_are_a_volume(gone: tuple[str, ...], blocks: tuple[int, ...]) -> None:
+    """A volume that the group's text has lost is as one that was removed; its blocks keep what was in them."""
+
+    def without(text: str) -> str:
+        text = re.sub(r"seqno = \d+", "seqno = 99999", text)
+        for name in gone:
+            text = re.sub(rf"\n{name} {{\n.*?\n}}\n}}\n", "\n", text, flags=re.DOTALL)
+        return text
+
+    found = members(Bytes(_described(_disks()[0], without)), *map(Bytes, _disks()[1:]))
+    unfolded = Lvm().unfold(found, ())
+    assert {one.name for one in unfolded.derived if not one.is_gap} == {f"vg/{name}" for name in _GROUP["sha256"] if name not in gone}
+    (free,) = (one for one in unfolded.derived if one.key.startswith("unmapped:"))
+    assert (free.name, free.is_gap, free.size) == ("vg/pool", True, len(blocks) * _POOL_BLOCK)
+    texts = re.findall(rb"vg \{\n[^\0]*", _disks()[0])
+    text = max(texts, key=lambda one: int(one.partition(b"seqno = ")[2].split()[0])).decode()
+    extent = int(re.search(r"extent_size = (\d+)", text)[1]) * SECTOR  # type: ignore[index]
+    data = re.search(r"pool_tdata \{.*?stripes = \[\s*\"pv(\d)\", (\d+)", text, re.DOTALL)
+    assert data is not None
+    number, first = map(int, data.groups())
+    start = int(re.findall(r"pe_start = (\d+)", text)[number]) * SECTOR + first * extent
+    pool = _disks()[number][start:]
+    assert opened(Lvm(), free, found).read_at(0, free.size) == b"".join(pool[at * _POOL_BLOCK :][:_POOL_BLOCK] for at in blocks)
+
+
+# The keys of a cached volume are those of LVM2's lib/cache_segtype/cache.c and lib/writecache/writecache.c.
+@pytest.mark.parametrize(
+    ("segment", "unread"),
+    [
+        ('type = "cache"\ncache_pool = "lin"\norigin = "orig"\ncache_mode = "writethrough"', ""),
+        ('type = "cache"\ncache_pool = "lin"\norigin = "orig"\ncache_mode = "passthrough"', ""),
+        ('type = "cache"\ncache_pool = "lin"\norigin = "orig"\ncache_mode = "writeback"', "lin"),
+        ('type = "cache"\ncache_pool = "lin"\norigin = "orig"', "lin"),
+        ('type = "writecache"\nwritecache = "lin"\norigin = "orig"', "lin"),
+    ],
+)
+def test_a_cached_volume_is_read_from_its_origin_and_a_cache_with_more_in_it_is_said(segment: str, unread: str) -> None:
+    def cached(text: str) -> str:
+        text = re.sub(r"seqno = \d+", "seqno = 99999", text)
+        plain = r'(\ncach \{\n.*?extent_count = \d+\s+)type = "striped"\s+stripe_count = 1\s+stripes = \[[^]]*\]'
+        text, count = re.subn(plain, lambda found: found[1] + segment, text, flags=re.DOTALL)
+        assert count == 1
+        return text
+
+    found = members(Bytes(_described(_disks()[0], cached)), *map(Bytes, _disks()[1:]))
+    unfolded = Lvm().unfold(found, ())
+    (volume,) = (one for one in unfolded.derived if one.name == "vg/cach")
+    origin = next(one for one in unfolded.derived if one.name == "vg/orig")
+    shared = min(volume.size, origin.size)
+    read = opened(Lvm(), volume, found).read_at(0, shared)
+    assert read == opened(Lvm(), origin, found).read_at(0, shared)
+    assert shared > 0
+    told = [(one.code, "vg/cach" in one.what, f"its cache {unread} may hold" in one.why) for one in unfolded.problems]
+    assert told == ([("volume-cache-not-read", True, True)] if unread else [])
 
 
 def test_the_order_of_the_disks_does_not_matter() -> None:
