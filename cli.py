@@ -14,69 +14,72 @@ import json
 import os
 import platform
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 import rules
 from chain_of_custody.checkpoint import parse_head
-from chain_of_custody.errors import CustodyError
-from chain_of_custody.identity import Person, create_identity, export_public_key, read_roster
-from chain_of_custody.service import CustodyService
-from chain_of_custody.show import iter_entries, iter_text, verdict_text
-from chain_of_custody.statement import Actor, Tool
+from chain_of_custody.show import verdict_text
 from chain_of_custody.trust import parse_trust
 from chain_of_custody.verify import verify_case
 from forensics.credentials import read_credentials
 from forensics.digests import parse_expected
-from forensics.errors import ForensicsError
 from forensics.schema import TABLES, table
 from pipelines.case import check_exhibit, iter_finished_runs, lock_case, read_case
+from pipelines.command_line.custody import custody
+from pipelines.command_line.keys import keys
+from pipelines.command_line.shared import (
+    CASE,
+    COMPLETE,
+    FAILED,
+    FATAL,
+    FATAL_ERRORS,
+    JSON,
+    KEY,
+    PASSPHRASE_FD,
+    USAGE,
+    WITH_PROBLEMS,
+    as_usage,
+    one_line,
+    open_custody,
+    print_all,
+    stated,
+)
 from pipelines.errors import PipelineError
 from pipelines.evidence import evidence_subject
 from pipelines.exhibit_numbers import numbered
 from pipelines.exhibits import FolderAs, exhibits_of, name_of, names_of, parse_readers
-from pipelines.expectation import ReplayError
 from pipelines.export import write_and_record_report
 from pipelines.extract import Evidence, extract, iter_lines
 from pipelines.info import describe_exhibit, render_info
 from pipelines.job import JobExhibit, Outcome, run_job
 from pipelines.job_file import JobSettings, read_job
 from pipelines.mount import check_mount_point, mount, require_fuse
-from pipelines.passphrase import StatedSecrets, new_passphrase, read_passphrase, take_secrets
+from pipelines.passphrase import read_passphrase, take_secrets
 from pipelines.profiles import TOOL, Profile, tool_version
 from pipelines.progress_display import reporter_for
 from pipelines.query import query_case
 from pipelines.replay import render, replay
-from pipelines.report.errors import ReportError
 from pipelines.result_text import render_rows, result_lines
 from pipelines.run import ProcessRequest, Signer, process
 from pipelines.scheduler import check_scheduler
 from pipelines.selector import parse_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from chain_of_custody.statement import Subject
     from forensics.credentials import Credential
     from pipelines.job import ExhibitOutcome
 
-_T = TypeVar("_T")
-COMPLETE, FATAL, USAGE, WITH_PROBLEMS, FAILED = 0, 1, 2, 3, 4
-_FATAL = (ForensicsError, PipelineError, CustodyError, ReplayError, ReportError, OSError)
-
-_CASE = click.argument("case", type=click.Path(path_type=Path))
 _IMAGES = click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 _CREDENTIALS = click.option(
     "--credentials",
     type=click.Path(path_type=Path, dir_okay=False),
     help="TOML file of passphrases and keys for locked volumes and archives.",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-_KEY = click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="Private key to sign with; its roster lies beside it.")
-_PASSPHRASE_FD = click.option("--passphrase-fd", type=int, help="File descriptor to read the key's passphrase from.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -92,11 +95,11 @@ def evidex() -> None:
 @evidex.command()
 @_IMAGES
 @_CREDENTIALS
-@_JSON
+@JSON
 def info(images: tuple[Path, ...], *, credentials: Path | None, as_json: bool) -> int:
     """Say what IMAGES are: container, digests, volumes, what will not be read and why. Several images are the disks of one exhibit."""
     facts = describe_exhibit(images, _credentials(credentials))
-    _print_all([json.dumps(facts, indent=1)] if as_json else render_info(facts))
+    print_all([json.dumps(facts, indent=1)] if as_json else render_info(facts))
     return WITH_PROBLEMS if facts["problems"] else COMPLETE
 
 
@@ -109,8 +112,8 @@ def info(images: tuple[Path, ...], *, credentials: Path | None, as_json: bool) -
 @click.option("--agency", default="", help="Name of the agency.")
 @click.option("--profile", type=click.Choice([str(p) for p in Profile]), default=str(Profile.STANDARD), show_default=True)
 @click.option("--rules", "rule_folders", multiple=True, type=click.Path(path_type=Path), help="YARA rules instead of the shipped ones.")
-@_KEY
-@_PASSPHRASE_FD
+@KEY
+@PASSPHRASE_FD
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes; 0 works in this process. Default: by size.")
 @click.option("--scheduler", help="Address of a running Dask scheduler on this machine.")
 @click.option("--resume", is_flag=True, help="Go on with the exhibit's unfinished run.")
@@ -124,7 +127,7 @@ def info(images: tuple[Path, ...], *, credentials: Path | None, as_json: bool) -
 )
 @click.option("--expect-hash", help="MD5, SHA-1 or SHA-256 that the media should have.")
 @click.option("--accept-mismatch", metavar="REASON", help="Go on although digests differ; the reason is recorded.")
-@_JSON
+@JSON
 def process_command(
     images: tuple[Path, ...],
     *,
@@ -153,11 +156,11 @@ def process_command(
     Several images are the disks of one exhibit. A folder of images gives an exhibit each, numbered EXHIBIT.1, EXHIBIT.2, …; a folder
     without an image, and an archive, is a collection of files.
     """
-    _usage(lambda: check_exhibit(exhibit))
+    as_usage(lambda: check_exhibit(exhibit))
     if expect_hash is not None:
-        _usage(lambda: parse_expected(expect_hash))
+        as_usage(lambda: parse_expected(expect_hash))
     if scheduler is not None:
-        _usage(lambda: check_scheduler(scheduler))
+        as_usage(lambda: check_scheduler(scheduler))
     for option, value in (("--examiner", examiner), ("--accept-mismatch", accept_mismatch)):
         if value is not None and not value.strip():
             message = f"{option} is empty"
@@ -171,14 +174,14 @@ def process_command(
         agency=agency,
         profile=Profile(profile),
         rules=rule_folders or (shipped_rules(),),
-        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase)),
+        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, stated().key_passphrase)),
         workers=workers,
         scheduler=scheduler,
         resume=resume,
         expect_hash=expect_hash,
         accept_mismatch=accept_mismatch,
         credentials=_credentials(credentials),
-        readers=_usage(lambda: parse_readers(readers)),
+        readers=as_usage(lambda: parse_readers(readers)),
         cross_check=cross_check,
         host=platform.node(),
     )
@@ -211,7 +214,7 @@ def _process_one(request: ProcessRequest, *, as_json: bool) -> int:
         }
         click.echo(json.dumps(facts))
     else:
-        _print_all(result_lines(result.counts, result.report, result.head, demonstration=result.identity.demonstration))
+        print_all(result_lines(result.counts, result.report, result.head, demonstration=result.identity.demonstration))
     return WITH_PROBLEMS if result.problems else COMPLETE
 
 
@@ -221,7 +224,7 @@ def _process_all(exhibits: Sequence[JobExhibit], *, as_json: bool) -> int:
     interrupted = False
     with reporter_for(sys.stdout if as_json else sys.stderr, as_json=as_json) as reporter:
         try:
-            outcomes.extend(run_job(exhibits, reporter, _one_line))
+            outcomes.extend(run_job(exhibits, reporter, one_line))
         except KeyboardInterrupt:
             interrupted = True
     for one in outcomes:
@@ -237,43 +240,43 @@ def _process_all(exhibits: Sequence[JobExhibit], *, as_json: bool) -> int:
 
 @evidex.command("batch")
 @click.argument("job", type=click.Path(path_type=Path))
-@_KEY
-@_PASSPHRASE_FD
-@_JSON
+@KEY
+@PASSPHRASE_FD
+@JSON
 def batch_command(job: Path, *, key: Path | None, passphrase_fd: int | None, as_json: bool) -> int:
     """Process all exhibits of a job file (TOML), unattended; may be run again, and then does what is left."""
     settings = JobSettings(
-        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase)),
+        signer=Signer(key=key, passphrase=read_passphrase(key, passphrase_fd, stated().key_passphrase)),
         rules=(shipped_rules(),),
-        credentials=_stated().credentials,
+        credentials=stated().credentials,
         host=platform.node(),
     )
     return _process_all(read_job(job, settings), as_json=as_json)
 
 
 @evidex.command()
-@_CASE
+@CASE
 @click.option("--trust", help="Fingerprint of the agency's root key, or its public-key file, from outside the case.")
 @click.option("--expect-head", help="Head of the log as printed on a report.")
 @click.option("--evidence", type=click.Path(path_type=Path), help="The evidence image: is it the one that was processed?")
-@_JSON
+@JSON
 def verify(case: Path, *, trust: str | None, expect_head: str | None, evidence: Path | None, as_json: bool) -> int:
     """Check CASE: integrity, identity, time, completeness."""
     if trust is not None:
-        _usage(lambda: parse_trust(trust))
+        as_usage(lambda: parse_trust(trust))
     if expect_head is not None:
-        _usage(lambda: parse_head(expect_head))
+        as_usage(lambda: parse_head(expect_head))
     subjects = [_hashed(evidence)] if evidence is not None else []
     verdict = verify_case(case, trust=trust, expect_head=expect_head, evidence=subjects)
-    _print_all([json.dumps(verdict.to_dict(), indent=1)] if as_json else verdict_text(verdict))
+    print_all([json.dumps(verdict.to_dict(), indent=1)] if as_json else verdict_text(verdict))
     return verdict.exit_code
 
 
 @evidex.command()
-@_CASE
+@CASE
 @click.option("--run", "run", help="The run; default: the latest finished one.")
-@_KEY
-@_PASSPHRASE_FD
+@KEY
+@PASSPHRASE_FD
 def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int | None) -> int:
     """Write the report of a run of CASE again, from its tables, and record it."""
     opened = read_case(case)
@@ -283,31 +286,24 @@ def report(case: Path, *, run: str | None, key: Path | None, passphrase_fd: int 
         raise PipelineError(message)
     with (
         lock_case(opened),
-        CustodyService.start(
-            case=case,
-            key=key,
-            passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase),
-            actor=Actor(),
-            tool=_tool(),
-            host=platform.node(),
-        ) as custody,
+        open_custody(case, key, passphrase_fd) as log,
         reporter_for(sys.stderr, as_json=False) as reporter,
     ):
-        index = write_and_record_report(case, name, custody, reporter)
-        head = custody.checkpoint().text
-    _print_all([f"report  {index}", f"head    {head}"])
+        index = write_and_record_report(case, name, log, reporter)
+        head = log.checkpoint().text
+    print_all([f"report  {index}", f"head    {head}"])
     return COMPLETE
 
 
 @evidex.command("extract")
-@_CASE
+@CASE
 @click.argument("selector")
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="New or empty folder for the files.")
 @click.option("--image", "images", multiple=True, required=True, type=click.Path(path_type=Path), help="The exhibit's image; one a disk.")
 @click.option("--run", "run", help="The run; default: the latest finished one.")
 @_CREDENTIALS
-@_KEY
-@_PASSPHRASE_FD
+@KEY
+@PASSPHRASE_FD
 def extract_command(
     case: Path,
     selector: str,
@@ -324,22 +320,15 @@ def extract_command(
     \b
     SELECTOR: path:GLOB  hash:HEX  rule:NAME  row:VOLUME/ADDRESS-TYPE-ID  where:SQL
     """  # noqa: D301 - click reads the backspace as "do not fill these lines"
-    selection = _usage(lambda: parse_selector(selector))
+    selection = as_usage(lambda: parse_selector(selector))
     opened = read_case(case)
     evidence = Evidence(images=images, credentials=_credentials(credentials))
     with (
         lock_case(opened),
-        CustodyService.start(
-            case=case,
-            key=key,
-            passphrase=read_passphrase(key, passphrase_fd, _stated().key_passphrase),
-            actor=Actor(),
-            tool=_tool(),
-            host=platform.node(),
-        ) as custody,
+        open_custody(case, key, passphrase_fd) as log,
     ):
-        done = extract(opened, run, selection, evidence=evidence, target=target, custody=custody)
-    _print_all(iter_lines(done))
+        done = extract(opened, run, selection, evidence=evidence, target=target, custody=log)
+    print_all(iter_lines(done))
     return WITH_PROBLEMS if done.failed else COMPLETE
 
 
@@ -352,8 +341,8 @@ def mount_command(images: tuple[Path, ...], folder: Path, *, credentials: Path |
 
     Needs FUSE: the package fuse3 (macOS: macFUSE).
     """
-    _usage(require_fuse)
-    _usage(lambda: check_mount_point(folder))
+    as_usage(require_fuse)
+    as_usage(lambda: check_mount_point(folder))
     return COMPLETE if mount(images, folder, _credentials(credentials), click.echo) else WITH_PROBLEMS
 
 
@@ -364,18 +353,18 @@ def mount_command(images: tuple[Path, ...], folder: Path, *, credentials: Path |
 def replay_command(folder: Path, *, junit: Path | None, update: bool) -> int:
     """Process every sample in FOLDER and show each difference from what is expected."""
     result = replay(folder, rules=(shipped_rules(),), junit=junit, update=update)
-    _print_all(render(result))
+    print_all(render(result))
     return COMPLETE if result.passed else FAILED
 
 
 @evidex.command()
-@_CASE
+@CASE
 @click.argument("sql")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", show_default=True)
 def query(case: Path, sql: str, form: str) -> int:
     """Answer SQL over the tables of CASE (DuckDB; a view a table)."""
     columns, rows = query_case(read_case(case), sql)
-    _print_all(render_rows(columns, rows, form))
+    print_all(render_rows(columns, rows, form))
     return COMPLETE
 
 
@@ -384,10 +373,10 @@ def query(case: Path, sql: str, form: str) -> int:
 def schema(name: str | None) -> int:
     """List the tables, or the columns of table NAME with meaning and unit."""
     if name is None:
-        _print_all(f"{one.name:12} {one.row}" for one in TABLES)
+        print_all(f"{one.name:12} {one.row}" for one in TABLES)
         return COMPLETE
     one = table(name)
-    _print_all([f"{one.name}: {one.row}", ""])
+    print_all([f"{one.name}: {one.row}", ""])
     for column in one.fields:
         facts = {k.decode(): v.decode() for k, v in (column.metadata or {}).items()}
         unit = f" [{facts['unit']}]" if facts["unit"] else ""
@@ -395,74 +384,8 @@ def schema(name: str | None) -> int:
     return COMPLETE
 
 
-@evidex.group()
-def keys() -> None:
-    """Make and show the keys that sign the custody log."""
-
-
-@keys.command("new")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--agency", required=True, help="Name of the agency.")
-@click.option("--name", required=True, help="Name of the examiner.")
-@click.option("--origin", required=True, help="Name for the agency's logs, e.g. its domain.")
-@click.option("--p256", is_flag=True, help="ECDSA P-256 instead of Ed25519.")
-@_PASSPHRASE_FD
-def keys_new(folder: Path, *, agency: str, name: str, origin: str, p256: bool, passphrase_fd: int | None) -> int:
-    """Make an identity in FOLDER: root key, examiner's key, processor key, log key and roster."""
-    passphrase = new_passphrase(passphrase_fd, _stated().key_passphrase)
-    people = (
-        Person(name=name, role="examiner", p256=p256),
-        Person(name=platform.node() or "workstation", role="processor"),
-    )
-    roster = create_identity(
-        folder,
-        agency=agency,
-        origin_name=origin,
-        people=people,
-        passphrase=passphrase,
-        root_passphrase=passphrase,
-        now=datetime.now(UTC),
-    )
-    click.echo(f"made {folder}. Take {folder / 'root'} off this machine and keep it offline.")
-    click.echo(f"root fingerprint, to be told to whoever verifies: {roster.fingerprint}")
-    return COMPLETE
-
-
-@keys.command("show")
-@click.argument("roster", type=click.Path(path_type=Path))
-def keys_show(roster: Path) -> int:
-    """List who may sign what by ROSTER (a roster file, an identity folder or a case)."""
-    candidates = (roster, roster / "roster.dsse.json", roster / "custody" / "roster.dsse.json")
-    found, _ = read_roster(next((path for path in candidates if path.is_file()), roster))
-    click.echo(f"agency            {found.agency}")
-    click.echo(f"root fingerprint  {found.fingerprint}")
-    for keyid, signer in sorted(found.signers.items()):
-        click.echo(f"{keyid}  {signer.role}: {signer.name}, may sign {' '.join(signer.may)}")
-    return COMPLETE
-
-
-@keys.command("export")
-@click.argument("key", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
-@_PASSPHRASE_FD
-def keys_export(key: Path, target: Path, *, passphrase_fd: int | None) -> int:
-    """Write the public key of KEY to TARGET and print its fingerprint."""
-    click.echo(export_public_key(key, read_passphrase(key, passphrase_fd, _stated().key_passphrase), target))
-    return COMPLETE
-
-
-@evidex.group()
-def custody() -> None:
-    """Read the chain-of-custody log."""
-
-
-@custody.command("show")
-@_CASE
-@_JSON
-def custody_show(case: Path, *, as_json: bool) -> int:
-    """Print the log of CASE as a person reads it."""
-    _print_all(map(json.dumps, iter_entries(case)) if as_json else iter_text(case))
-    return COMPLETE
+evidex.add_command(keys)
+evidex.add_command(custody)
 
 
 def shipped_rules() -> Path:
@@ -482,48 +405,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = FATAL
-    except _FATAL as error:
-        click.echo(f"evidex: {_one_line(error)}", err=True)
+    except FATAL_ERRORS as error:
+        click.echo(f"evidex: {one_line(error)}", err=True)
         code = FATAL
     sys.exit(code if isinstance(code, int) else COMPLETE)
 
 
 def _credentials(path: Path | None) -> tuple[Credential, ...]:
     """What the file and the environment state."""
-    return (*(read_credentials(path) if path is not None else ()), *_stated().credentials)
-
-
-def _usage(check: Callable[[], _T]) -> _T:
-    try:
-        return check()
-    except _FATAL as error:
-        raise click.UsageError(_one_line(error)) from error
+    return (*(read_credentials(path) if path is not None else ()), *stated().credentials)
 
 
 def _hashed(evidence: Path) -> Subject:
     with reporter_for(sys.stderr, as_json=False) as reporter:
         return evidence_subject(evidence, reporter)
-
-
-def _stated() -> StatedSecrets:
-    """What the environment said when the program was started."""
-    stated: StatedSecrets = click.get_current_context().obj
-    return stated
-
-
-def _tool() -> Tool:
-    return Tool(name=TOOL, version=tool_version())
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
-
-
-def _print_all(lines: Any) -> None:
-    for line in lines:
-        click.echo(line)
 
 
 if __name__ == "__main__":
