@@ -18,6 +18,8 @@ from chain_of_custody.errors import FormatError
 from chain_of_custody.keys import is_signed, raw_ed25519
 
 _ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
+"""The kind of an Ed25519 key that cosigns (C2SP tlog-cosignature, "Format")."""
 _HASH_BYTES = 32
 _NOTE_LINES = 6
 MAX_NOTE_BYTES = 4096
@@ -101,18 +103,18 @@ def parse_note(note: bytes, log_keys: tuple[Ed25519PublicKey, ...]) -> Head:
     raise FormatError(code="E_CHECKPOINT_SIGNATURE", why="the checkpoint is not signed by a log key of the roster")
 
 
-def key_hint(name: str, key: Ed25519PublicKey) -> bytes:
+def key_hint(name: str, key: Ed25519PublicKey, kind: bytes = _ED25519) -> bytes:
     """The 4 bytes by which a signature line names its key (C2SP signed-note, "Signatures")."""
-    return hashlib.sha256(name.encode("utf-8") + b"\n" + _ED25519 + raw_ed25519(key)).digest()[:4]
+    return hashlib.sha256(name.encode("utf-8") + b"\n" + kind + raw_ed25519(key)).digest()[:4]
 
 
-def to_vkey(name: str, key: Ed25519PublicKey) -> str:
-    """A verifier key: `name+hint in hex+base64(0x01 || public key)` (C2SP signed-note, "Verifier keys")."""
-    return f"{name}+{key_hint(name, key).hex()}+{to_base64(_ED25519 + raw_ed25519(key))}"
+def to_vkey(name: str, key: Ed25519PublicKey, kind: bytes = _ED25519) -> str:
+    """A verifier key: `name+hint in hex+base64(kind || public key)` (C2SP signed-note, "Verifier keys")."""
+    return f"{name}+{key_hint(name, key, kind).hex()}+{to_base64(kind + raw_ed25519(key))}"
 
 
-def parse_vkey(text: str) -> tuple[str, Ed25519PublicKey]:
-    """The name and the key of a verifier key.
+def parse_vkey(text: str, kinds: tuple[bytes, ...] = (_ED25519,)) -> tuple[str, Ed25519PublicKey]:
+    """The name and the key of a verifier key of one of these kinds.
 
     Raises:
         FormatError: E_ROSTER.
@@ -120,12 +122,21 @@ def parse_vkey(text: str) -> tuple[str, Ed25519PublicKey]:
     name, _, rest = text.partition("+")
     hint, _, encoded = rest.partition("+")
     data = parse_base64(encoded)
-    if not name or len(data) != 1 + _HASH_BYTES or data[:1] != _ED25519:
+    if not name or len(data) != 1 + _HASH_BYTES or data[:1] not in kinds:
         raise FormatError(code="E_ROSTER", why="a verifier key is not name+hint+key of Ed25519")
     key = Ed25519PublicKey.from_public_bytes(data[1:])
-    if hint != key_hint(name, key).hex():
+    if hint != key_hint(name, key, data[:1]).hex():
         raise FormatError(code="E_ROSTER", why="a verifier key's hint does not belong to its name and key")
     return name, key
+
+
+def parse_witness(text: str) -> tuple[str, Ed25519PublicKey]:
+    """The name and the key of a witness, stated by the kind for cosignatures, or as the key of a log that cosigns with it.
+
+    Raises:
+        FormatError: E_ROSTER.
+    """
+    return parse_vkey(text, (COSIGNATURE, _ED25519))
 
 
 def _parse_size(text: str) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chain_of_custody.checkpoint import parse_vkey
+from chain_of_custody.checkpoint import parse_vkey, parse_witness
 from chain_of_custody.encoding import is_hex, parse_canonical, sha256_hex
 from chain_of_custody.envelope import ROSTER_TYPE, Envelope, parse_line
 from chain_of_custody.errors import FormatError, IdentityError, KeyFileError
@@ -30,6 +30,24 @@ PROCESSOR_ROLE = "processor"
 _MEMBERS = {"version", "issued", "expires", "prev", "agency", "signers", "logs", "witnesses", "tsas", "policy"}
 _SIGNER = {"keyid", "pem", "name", "role", "agency", "may", "valid_from", "valid_until"}
 _SIGNER_OPTIONAL = {"revoked_at", "reason"}
+_TSA = {"name", "root_pem", "tsa_pem", "policy"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tsa:
+    """A time stamping authority (RFC 3161) that the agency takes time stamps from.
+
+    Attributes:
+        name: as the agency calls it.
+        root_pem: the certificate of the root that its own is issued under, PEM.
+        tsa_pem: the certificate that signs time stamps, PEM.
+        policy: the policy that a time stamp must state, a dotted OID; "" for any.
+    """
+
+    name: str
+    root_pem: str
+    tsa_pem: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +80,10 @@ class Roster:
         roots: the root keys by keyid.
         fingerprint: of them, as defined above.
         log_keys: (origin name, key): the key signs checkpoints of the log of that name and of those below it, "name/…".
+        witnesses: (name, key) of those whose cosignatures count.
+        tsas: whose time stamps count.
         demonstration: made by a first run without a key; it identifies nobody.
+        envelope: what was signed, and by which keys: the roots before it sign a later version too.
     """
 
     version: int
@@ -72,10 +93,13 @@ class Roster:
     agency: str
     signers: dict[str, Signer]
     log_keys: tuple[tuple[str, Ed25519PublicKey], ...]
+    witnesses: tuple[tuple[str, Ed25519PublicKey], ...]
+    tsas: tuple[Tsa, ...]
     demonstration: bool
     roots: dict[str, PublicKey]
     fingerprint: str
     digest: str
+    envelope: Envelope
 
     def keys_for_log(self, origin: str) -> tuple[Ed25519PublicKey, ...]:
         """The keys that may sign checkpoints of a log."""
@@ -136,10 +160,13 @@ def parse_roster(data: bytes) -> Roster:
         agency=value["agency"],
         signers={signer.keyid: signer for signer in signers},
         log_keys=tuple(_parse_log(item) for item in value["logs"]),
+        witnesses=tuple(_parse_witness(item) for item in value["witnesses"]),
+        tsas=tuple(_parse_tsa(item) for item in value["tsas"]),
         demonstration=value["policy"].get("demonstration", False) is not False,
         roots=roots,
         fingerprint=root_fingerprint(tuple(roots)),
         digest=sha256_hex(data),
+        envelope=envelope,
     )
 
 
@@ -211,3 +238,17 @@ def _parse_log(item: object) -> tuple[str, Ed25519PublicKey]:
     if name != item["origin-name"]:
         raise FormatError(code="E_ROSTER", why="a log key of the roster is another log's")
     return name, key
+
+
+def _parse_witness(item: object) -> tuple[str, Ed25519PublicKey]:
+    if not isinstance(item, str):
+        raise FormatError(code="E_ROSTER", why="a witness of the roster is no verifier key")
+    return parse_witness(item)
+
+
+def _parse_tsa(item: object) -> Tsa:
+    if not isinstance(item, dict) or set(item) != _TSA or not all(isinstance(text, str) for text in item.values()):
+        raise FormatError(
+            code="E_ROSTER", why=f"a time stamping authority of the roster has not exactly the members {', '.join(sorted(_TSA))}"
+        )
+    return Tsa(**item)
