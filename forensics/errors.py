@@ -42,13 +42,14 @@ class SegmentMissingError(ImageError):
 
     Attributes:
         role: what the missing file is to it: "parent", "extent", …; "" for a segment.
+        stated: the name that the image states for it, with its folders, escaped; "" for a segment.
         wanted: the names, without folders, that it may have; none for a segment, or where it is known by an identifier alone.
     """
 
-    def __init__(self, message: str, *, role: str = "", wanted: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, role: str = "", stated: str = "", wanted: tuple[str, ...] = ()) -> None:
         """`message` says what, where and what to do next."""
         super().__init__(message)
-        self.role, self.wanted = role, wanted
+        self.role, self.stated, self.wanted = role, stated, wanted
 
 
 class UnsupportedImageError(ImageError):

@@ -233,5 +233,6 @@ def _missing(reference: Reference, *, is_named: bool = True) -> SegmentMissingEr
     return SegmentMissingError(
         f"{shown(reference.by.path)}: needs the {reference.role} '{told(name)}', {where}; put it into the same folder",
         role=reference.role,
+        stated=told(name),
         wanted=tuple(dict.fromkeys(_last_component(reference, name) for name in reference.names)) if is_named else (),
     )

@@ -137,7 +137,7 @@ class ImageFolder:
             if self._siblings is None
             else "which does not lie beside it in the evidence; nothing of another folder is opened because an image names it"
         )
-        return f"it needs the {error.role} '{_shown(error.wanted[0])}', {where}; {_WHAT_NEXT}"
+        return f"it needs the {error.role} '{error.stated}', {where}; {_WHAT_NEXT}"
 
 
 def _shown(name: str) -> str:
